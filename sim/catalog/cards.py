@@ -1,0 +1,239 @@
+"""What one row of the catalog is: frozen records in SI units, each with its source.
+
+A card is plain data. `verified` is False where a figure of the row could not be traced to a
+document; `note` then names it. `None` means that no source states the figure: nothing is invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Power curve: (utilisation 0..1, watts) points, by rising utilisation.
+Curve = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An accelerator or a processor that runs models.
+
+    Attributes:
+        name: key in the catalog.
+        kind: gpu, cpu, npu, tpu or soc.
+        peak: precision -> FLOP/s (or integer operations/s), dense: no sparsity bonus.
+        memory: bytes.
+        bandwidth: memory bandwidth in bytes/s, None where no source states it.
+        idle_w: watts doing nothing, None where no source allows a figure.
+        peak_w: watts under full load (board or module power), None likewise.
+        efficiency: share of `peak` that real inference reaches.
+        memory_efficiency: share of `bandwidth` that real inference reaches.
+        overhead: seconds every batch costs whatever its size (kernel launches, input copy).
+        source: where the figures come from.
+        note: what to know before using the row.
+        verified: False if a figure has no document behind it.
+    """
+
+    name: str
+    kind: str
+    peak: Mapping[str, float]
+    memory: float
+    bandwidth: float | None
+    idle_w: float | None
+    peak_w: float | None
+    efficiency: float
+    memory_efficiency: float
+    overhead: float
+    source: str
+    note: str = ""
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A machine that can be rented, or bought for the edge.
+
+    Attributes:
+        name: key in the catalog; the provider's own name of the type.
+        provider: aws, azure, gcp, lambda, or edge for a box one owns.
+        cpu: virtual cores.
+        memory: bytes.
+        disk: bytes of local disk, 0 where the source states none.
+        device: name of its accelerator in the catalog, None for none.
+        accelerators: number of them.
+        network: bytes/s, None where no source states it.
+        price: USD/s on demand, None where no source states it.
+        spot_price: USD/s as spare capacity that may be reclaimed, None likewise.
+        power: points of its power curve; empty where no source allows one.
+        region: where the price holds.
+        date: of the price.
+        source: where the figures come from.
+        note: what to know before using the row.
+        verified: False if a figure has no document behind it.
+    """
+
+    name: str
+    provider: str
+    cpu: float
+    memory: float
+    disk: float
+    device: str | None
+    accelerators: int
+    network: float | None
+    price: float | None
+    spot_price: float | None
+    power: Curve
+    region: str
+    date: str
+    source: str
+    note: str = ""
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A neural network as seen by the machine that runs it.
+
+    Attributes:
+        name: key in the catalog.
+        task: what it does.
+        item: what one item is (image, token, sequence ...).
+        flop: FLOP of one forward pass over one item (a multiply-add counts two),
+            None where no source states it.
+        parameters: number of weights.
+        bytes_per_parameter: precision -> bytes one weight takes.
+        activation_bytes: bytes read and written per item besides the weights.
+        input: the input in words.
+        active_parameters: weights one item touches (fewer than `parameters` in a mixture of experts).
+        kv_bytes_per_token: bytes of key-value cache one token keeps at 16 bits, 0 for other models.
+        context: longest input in tokens, 0 for other models.
+        quality: measure -> value, as published.
+        source: where the figures come from.
+        note: what to know before using the row.
+        verified: False if a figure has no document behind it.
+    """
+
+    name: str
+    task: str
+    item: str
+    flop: float | None
+    parameters: float
+    bytes_per_parameter: Mapping[str, float]
+    activation_bytes: float
+    input: str
+    source: str
+    active_parameters: float = 0.0
+    kv_bytes_per_token: float = 0.0
+    context: int = 0
+    quality: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+    verified: bool = True
+
+    def weights(self, precision: str) -> float:
+        """Bytes of all weights at a precision.
+
+        Raises:
+            KeyError: the precision is not one of `bytes_per_parameter`.
+        """
+        return self.parameters * self.bytes_per_parameter[precision]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Carbon intensity and price of electricity in a zone.
+
+    Attributes:
+        name: key in the catalog; zone as Electricity Maps names it.
+        mean: g CO2e per joule over the year.
+        hourly: the mean of each hour of the day, UTC; 24 equal values where only the mean is known.
+        price: wholesale USD per joule over the year, None where no source states it.
+        source: where the figures come from.
+        note: what to know before using the row.
+        verified: False if a figure has no document behind it.
+    """
+
+    name: str
+    mean: float
+    hourly: tuple[float, ...]
+    price: float | None
+    source: str
+    note: str = ""
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LinkKind:
+    """A kind of connection between two sites.
+
+    Attributes:
+        name: key in the catalog.
+        latency: one-way seconds (half of a measured round trip).
+        bandwidth: bytes/s, None where no source states it: the scenario must.
+        jitter: coefficient of variation of the latency, None where no source states it.
+        source: where the figures come from.
+        note: what to know before using the row.
+        verified: False if a figure has no document behind it.
+    """
+
+    name: str
+    latency: float
+    bandwidth: float | None
+    jitter: float | None
+    source: str
+    note: str = ""
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The measured shape of a workload.
+
+    Attributes:
+        name: key in the catalog.
+        kind: llm (token requests), rate (requests over the day) or jobs (training jobs).
+        rate: mean arrivals per second, None where the source states none.
+        dispersion: variance over mean of arrivals per minute (1 for Poisson), None likewise.
+        quantiles: quantity -> {p0 ... p100: value}, as the `empirical` distribution takes them.
+            tokens_in, tokens_out in tokens; duration in seconds; workers in accelerators.
+        shares: quantity -> {value: share of the requests or jobs}.
+        curve: relative load over a day in equal steps (mean 1), empty where unknown.
+        source: where the figures come from.
+        note: what to know before using the row.
+        verified: False if a figure has no document behind it.
+    """
+
+    name: str
+    kind: str
+    rate: float | None
+    dispersion: float | None
+    source: str
+    quantiles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    curve: tuple[float, ...] = ()
+    note: str = ""
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One sourced number: a start-up time, a transfer price, a PUE, embodied carbon.
+
+    Attributes:
+        name: key in the catalog.
+        value: in SI units (seconds, bytes, bytes/s, USD per byte, g CO2e or a plain ratio).
+        dimension: of the value, as `sim.units.show` names it.
+        meaning: what was measured.
+        source: where the figure comes from.
+        note: what to know before using it.
+        verified: False if it has no document behind it.
+    """
+
+    name: str
+    value: float
+    dimension: str
+    meaning: str
+    source: str
+    note: str = ""
+    verified: bool = True
+
+
+Card = Device | Instance | Model | Grid | LinkKind | Preset | Figure

@@ -1,0 +1,162 @@
+"""Cards as text for people: what `stratus describe` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sim.catalog.cards import Card, Device, Figure, Grid, Instance, LinkKind, Model, Preset
+from sim.catalog.loading import card
+from sim.units import show
+
+_UNKNOWN = "not stated by any source"
+_SHOWN_PRECISIONS = ("fp32", "fp16", "int8", "int4")
+
+
+def describe(kind: str, name: str) -> dict[str, str]:
+    """Label -> value with its unit, in reading order; the last labels are note, verified and source.
+
+    Raises:
+        UsageError: no such kind or name.
+    """
+    found = card(kind, name)
+    lines = {label: value for label, value in _lines(found).items() if value}
+    if found.note:
+        lines["note"] = found.note
+    lines["verified"] = "yes" if found.verified else "no: see the note"
+    lines["source"] = found.source
+    return lines
+
+
+def _lines(found: Card) -> dict[str, str]:
+    match found:
+        case Device():
+            return _device(found)
+        case Instance():
+            return _instance(found)
+        case Model():
+            return _model(found)
+        case Grid():
+            return _grid(found)
+        case LinkKind():
+            return _link(found)
+        case Preset():
+            return _preset(found)
+        case Figure():
+            return {"value": value_of(found), "meaning": found.meaning}
+
+
+def _of(value: float | None, dimension: str) -> str:
+    return _UNKNOWN if value is None else show(value, dimension)
+
+
+def _flops(value: float) -> str:
+    return f"{show(value / 1e12)} TFLOP/s" if value >= 1e11 else f"{show(value / 1e9)} GFLOP/s"
+
+
+def _hourly(value: float | None) -> str:
+    return _UNKNOWN if value is None else f"${value * 3600:.4g}/h"
+
+
+def _grams(value: float) -> str:
+    return f"{show(value * 3.6e6)} g/kWh"
+
+
+def value_of(found: Figure) -> str:
+    """A figure's value with its unit."""
+    if found.dimension == "price_per_byte":
+        return f"${found.value * 1e9:.4g}/GB"
+    if found.dimension == "count":
+        return show(found.value)
+    return show(found.value, found.dimension)
+
+
+def _device(found: Device) -> dict[str, str]:
+    return {
+        "kind": found.kind,
+        "peak": ", ".join(f"{precision} {_flops(value)}" for precision, value in found.peak.items()),
+        "memory": show(found.memory, "bytes") if found.memory else "that of its machine",
+        "memory bandwidth": _UNKNOWN if found.bandwidth is None else show(found.bandwidth, "bytes") + "/s",
+        "power": f"{_of(found.idle_w, 'power')} idle, {_of(found.peak_w, 'power')} at full load",
+        "reached share": f"{show(found.efficiency, 'fraction')} of the peak, "
+        f"{show(found.memory_efficiency, 'fraction')} of the bandwidth",
+        "overhead": f"{show(found.overhead, 'duration')} per batch",
+    }
+
+
+def _instance(found: Instance) -> dict[str, str]:
+    return {
+        "provider": found.provider,
+        "cpu": f"{show(found.cpu)} vCPU",
+        "memory": show(found.memory, "bytes"),
+        "disk": show(found.disk, "bytes") if found.disk else "",
+        "accelerators": f"{found.accelerators} x {found.device}" if found.device else "none",
+        "network": _of(found.network, "bandwidth"),
+        "price": _hourly(found.price),
+        "spot price": _hourly(found.spot_price),
+        "price valid": ", ".join(filter(None, (found.region, found.date))),
+        "power": ", ".join(f"{show(watts, 'power')} at {show(at, 'fraction')}" for at, watts in found.power)
+        or _UNKNOWN,
+    }
+
+
+def _model(found: Model) -> dict[str, str]:
+    sizes = {precision: show(found.weights(precision), "bytes") for precision in _SHOWN_PRECISIONS}
+    lines = {
+        "task": found.task,
+        "input": found.input,
+        "work": _UNKNOWN if found.flop is None else f"{show(found.flop / 1e9)} GFLOP per {found.item}",
+        "parameters": _millions(found.parameters),
+        "weights": ", ".join(f"{precision} {size}" for precision, size in sizes.items()),
+    }
+    if found.active_parameters != found.parameters:
+        lines["active parameters"] = f"{_millions(found.active_parameters)} per {found.item}"
+    if found.activation_bytes:
+        lines["activations"] = f"{show(found.activation_bytes, 'bytes')} per {found.item}"
+    if found.kv_bytes_per_token:
+        lines["key-value cache"] = f"{show(found.kv_bytes_per_token, 'bytes')} per token"
+    if found.context:
+        lines["context"] = f"{found.context} tokens"
+    return lines | {"quality": _pairs(found.quality)}
+
+
+def _grid(found: Grid) -> dict[str, str]:
+    low, high = min(found.hourly), max(found.hourly)
+    day = "only the mean is known"
+    if low < high:
+        lowest, highest = found.hourly.index(low), found.hourly.index(high)
+        day = f"{_grams(low)} at {lowest}:00 UTC to {_grams(high)} at {highest}:00 UTC"
+    return {
+        "mean": _grams(found.mean),
+        "over the day": day,
+        "electricity": _UNKNOWN if found.price is None else f"${found.price * 3.6e9:.4g}/MWh wholesale",
+    }
+
+
+def _link(found: LinkKind) -> dict[str, str]:
+    return {
+        "latency": f"{show(found.latency, 'duration')} one way",
+        "jitter": "" if found.jitter is None else f"coefficient of variation {show(found.jitter)}",
+        "bandwidth": _of(found.bandwidth, "bandwidth"),
+    }
+
+
+def _preset(found: Preset) -> dict[str, str]:
+    lines = {"kind": found.kind, "rate": _of(found.rate, "rate")}
+    if found.dispersion is not None:
+        lines["dispersion"] = f"{show(found.dispersion)} (variance over mean of arrivals per minute)"
+    for quantity, table in found.quantiles.items():
+        lines[quantity.replace("_", " ")] = _pairs(table)
+    for quantity, table in found.shares.items():
+        shares = ", ".join(f"{value}: {show(share, 'fraction')}" for value, share in table.items())
+        lines[f"{quantity.replace('_', ' ')} (shares)"] = shares
+    if found.curve:
+        lines["over the day"] = f"{show(min(found.curve))} to {show(max(found.curve))} times the mean"
+    return lines
+
+
+def _millions(number: float) -> str:
+    return f"{show(number / 1e6)} million"
+
+
+def _pairs(table: Mapping[str, float]) -> str:
+    return ", ".join(f"{label} {show(value)}" for label, value in table.items())

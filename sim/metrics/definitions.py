@@ -1,0 +1,153 @@
+"""What every metric means: the texts of the reference, of the report and of `stratus list`.
+
+Two lines a metric: name | dimension | direction that is better | label, and below it the meaning.
+The dimension says how a value is shown; "count" is a plain number.
+"""
+
+from __future__ import annotations
+
+#: Definitions by the part of the platform they are of.
+DEFINITIONS: dict[str, str] = {
+    "apps.<app>": """
+arrived | count | - | requests
+    requests made in the window
+completed | count | high | completed
+    of those, requests answered by the end of the run
+rejected | count | low | rejected
+    of those, requests turned away by a full queue or by policy
+timeout | count | low | timed out
+    of those, requests that waited longer than allowed
+failed | count | low | failed
+    of those, requests lost to a failure
+in_flight | count | - | in flight
+    of those, requests still on their way when the run ended
+dropped | fraction | low | dropped
+    share of the requests rejected, timed out or failed
+throughput | rate | high | throughput
+    replies received per second of the window
+latency.mean | duration | low | mean latency
+    mean time from request to reply, of the completed
+latency.p50 | duration | low | median latency
+    time within which half of the completed were answered
+latency.p90 | duration | low | p90 latency
+    time within which 90 % of the completed were answered
+latency.p95 | duration | low | p95 latency
+    time within which 95 % of the completed were answered
+latency.p99 | duration | low | p99 latency
+    time within which 99 % of the completed were answered
+latency.max | duration | low | longest latency
+    longest time from request to reply, of the completed
+slo_met | fraction | high | within the SLO
+    share of the requests answered within the SLO's latency; dropped ones count as missed, those still
+    in flight only once they are late
+network.mean | duration | low | time in the network
+    mean part of the latency spent in transfers, of the completed
+queue.mean | duration | low | time in queues
+    mean part of the latency spent waiting for a server, of the completed
+compute.mean | duration | low | time in service
+    mean part of the latency spent being served, of the completed
+placed.<site> | fraction | - | placed
+    share of the requests whose first call was answered at the site
+""",
+    "services.<service>": """
+utilisation | fraction | - | utilisation
+    busy servers over ready servers, over time
+replicas | count | low | ready replicas
+    replicas ready, mean over time
+replica_hours | count | low | replica hours
+    hours of ready replicas
+wait.mean | duration | low | mean wait
+    mean time from a call's arrival to its start, of the calls served
+wait.p99 | duration | low | p99 wait
+    time within which 99 % of the calls served were started
+in_system | count | low | calls inside
+    calls waiting or in service, mean over time
+batch | count | - | batch size
+    mean calls per batch served
+cold_starts | count | low | cold starts
+    replicas that became ready in the window
+lead_time | duration | low | lead time
+    mean time from asking for a replica to its being ready, of the cold starts
+scalings | count | low | scalings
+    changes of the number of replicas asked for
+unstable | count | low | overloaded
+    1 when the backlog grew as no station that keeps up would let it, else 0
+""",
+    "pools.<pool>": """
+utilisation | fraction | high | utilisation
+    main resource (accelerators, else cores) in use over that powered, over time
+allocated | fraction | high | allocated
+    main resource reserved over that powered, over time
+node_hours | count | low | node hours
+    hours of powered and billed nodes
+accelerator_hours | count | low | accelerator hours
+    hours of powered and billed accelerators, in use or not
+cost | money | low | cost
+    node hours times price
+energy | energy | low | energy
+    power of the nodes over time, times the site's PUE
+carbon | carbon | low | carbon
+    that energy times the grid's intensity hour by hour
+""",
+    "links.<link>": """
+bytes | bytes | low | traffic
+    bytes sent, both directions
+utilisation | fraction | - | utilisation
+    mean rate over bandwidth, of the busier direction
+cost | money | low | traffic cost
+    bytes times the price of the link
+energy | energy | low | traffic energy
+    bytes times the energy per byte of the link
+carbon | carbon | low | traffic carbon
+    that energy times the mean intensity of the grids at its ends
+""",
+    "jobs": """
+submitted | count | - | jobs
+    jobs submitted in the window
+completed | count | high | completed jobs
+    of those, jobs done by the end of the run
+jct.mean | duration | low | mean completion time
+    mean time from submission to the end of the work, of the completed
+jct.p50 | duration | low | median completion time
+    time within which half of the completed were done
+jct.p90 | duration | low | p90 completion time
+    time within which 90 % of the completed were done
+jct.p99 | duration | low | p99 completion time
+    time within which 99 % of the completed were done
+wait.mean | duration | low | mean wait
+    mean time from submission to first running, of the jobs that ran
+wait.p99 | duration | low | p99 wait
+    time within which 99 % of the jobs that ran were started
+makespan | duration | low | makespan
+    from the first submission to the end of the last job; undefined while one is unfinished
+utilisation | fraction | high | cluster allocated
+    main resource reserved over that powered, in the pools where jobs ran
+fairness | fraction | high | fairness between tenants
+    Jain's index of the tenants' mean speed (work over completion time); 100 % when all are slowed
+    alike, undefined for one tenant
+""",
+    "total": """
+cost | money | low | cost
+    nodes and traffic
+cost_per_1000 | money | low | cost per 1,000 requests
+    total cost over thousands of completed requests
+energy | energy | low | energy
+    nodes with PUE, and traffic
+energy_per_1000 | energy | low | energy per 1,000 requests
+    total energy over thousands of completed requests
+carbon | carbon | low | carbon
+    of that energy
+carbon_per_1000 | carbon | low | carbon per 1,000 requests
+    total carbon over thousands of completed requests
+accelerator_hours | count | low | accelerator hours
+    hours of powered and billed accelerators
+wan_bytes | bytes | low | WAN traffic
+    bytes on links with an end in a cloud
+completed | count | high | completed requests
+    requests of the window answered, all applications
+dropped | count | low | dropped requests
+    requests of the window rejected, timed out or failed
+slo_violations | count | low | SLO violations
+    requests of the window dropped or answered late, of the applications with an SLO
+""",
+}

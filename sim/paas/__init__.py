@@ -1,0 +1,1 @@
+"""Platform: what is decided - scheduling, scaling, serving, training."""

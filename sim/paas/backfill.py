@@ -1,0 +1,114 @@
+"""Backfilling: what may start behind a group that has to wait, without delaying it.
+
+EASY backfilling (Lifka 1995; Mu'alem and Feitelson 2001) gives the waiting head a reservation: the
+`until` of a `Reservation` is the first moment at which it fits, if every running group ends when its
+user said. A later group may start now if it ends by then, or if the head still fits at that moment
+with the later group's nodes taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+import numpy as np
+
+from sim.paas.capacity import Floats, pack, slots
+from sim.paas.placement import Placer
+from sim.paas.policies.filters import Mask
+from sim.paas.units import Group, Unit
+
+#: (end by its estimate, id, group) of groups that run.
+Ending = tuple[float, int, Group]
+
+
+class Reservation:
+    """Room kept for the group at the head of the queue from the moment it can start.
+
+    Exact on resource vectors and nodes for a head of equal units. Of a head of several kinds, all
+    but the last kind are pinned to the first nodes that fit, which may hold back more than needed,
+    never less. A group that has overrun its estimate counts as ending now.
+
+    Args:
+        head: the group that waits.
+        placer: knows which nodes its units may use.
+        running: groups that run and have an estimate, by estimated end.
+        now: seconds.
+
+    Attributes:
+        until: seconds; infinite if the head could not start even when all those groups have ended.
+    """
+
+    def __init__(self, head: Group, placer: Placer, running: Iterable[Ending], now: float) -> None:
+        cluster = placer.cluster
+        self.until = inf
+        self._free: Floats = cluster.free.copy()
+        self._kinds: list[tuple[tuple[float, ...], int, Mask]] = []
+        first = 0
+        for shape, count in head.shape:
+            self._kinds.append((shape[0], count, placer.allowed(head.units[first]) & cluster.ready))
+            first += count
+        self._find_moment(running, now)
+        for resources, count, allowed in self._kinds[:-1]:
+            pack(self._free, allowed, resources, count)
+        self._resources, self._count, self._allowed = self._kinds[-1]
+        self._room = self._rooms(self._free)
+        self._total = float(self._room.sum())
+        self._undo: list[tuple[int, Floats, float]] = []
+
+    def mask(self, unit: Unit) -> Mask:
+        """Nodes the unit may occupy beyond `until` such that the head still fits then."""
+        left = self._total - self._room + self._rooms(self._free - np.asarray(unit.resources))
+        # Room that is pinned for the head's other kinds is nobody else's, free as it is now.
+        return (left >= self._count) & (slots(self._free, unit.resources, 1) > 0)
+
+    def take(self, unit: Unit, node: int) -> None:
+        """The unit will occupy the node beyond `until`."""
+        self._undo.append((node, self._free[node].copy(), float(self._room[node])))
+        self._free[node] -= unit.resources
+        if self._allowed[node]:
+            row = slots(self._free[node : node + 1], self._resources, self._count)
+            self._total += float(row[0]) - float(self._room[node])
+            self._room[node] = row[0]
+
+    def undo(self, times: int) -> None:
+        """Forget the last so many `take`s."""
+        for _ in range(times):
+            node, row, room = self._undo.pop()
+            self._total += room - float(self._room[node])
+            self._free[node] = row
+            self._room[node] = room
+
+    def _rooms(self, free: Floats) -> Floats:
+        return np.where(self._allowed, slots(free, self._resources, self._count), 0.0)
+
+    def _find_moment(self, running: Iterable[Ending], now: float) -> None:
+        """Give back what ends, in order of time, until the head fits; and all else that ends then."""
+        free = self._free
+        rooms = [np.where(ok, slots(free, res, count), 0.0) for res, count, ok in self._kinds]
+        totals = [float(room.sum()) for room in rooms]
+        for end, _, group in running:
+            if end > self.until:
+                return
+            for unit in group.units:
+                if unit.node is None:
+                    continue
+                at = unit.node.index
+                free[at] += unit.resources
+                if self.until < inf:
+                    continue
+                for kind, (resources, count, allowed) in enumerate(self._kinds):
+                    if allowed[at]:
+                        room = float(slots(free[at : at + 1], resources, count)[0])
+                        totals[kind] += room - float(rooms[kind][at])
+                        rooms[kind][at] = room
+            enough = all(total >= kind[1] for total, kind in zip(totals, self._kinds, strict=True))
+            if self.until == inf and enough and self._fits():
+                self.until = max(now, end)
+
+    def _fits(self) -> bool:
+        """Whether all kinds of the head's units fit together."""
+        if len(self._kinds) == 1:
+            return True
+        free = self._free.copy()
+        return all(pack(free, allowed, res, count) == count for res, count, allowed in self._kinds)

@@ -1,0 +1,220 @@
+"""Where a group goes: filter, score, reserve - for all of its units or for none.
+
+The three steps of the Kubernetes scheduling framework, over numpy columns instead of node by node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.iaas.nodes import Cluster
+from sim.paas.capacity import Floats, slots
+from sim.paas.policies.filters import Filter, Mask
+from sim.paas.policies.scores import Indices, Score
+from sim.paas.units import Group, Shape, Unit
+
+if TYPE_CHECKING:
+    from sim.paas.decisions import DecisionLog
+
+
+class Nodes(Protocol):
+    """What filters and scorers may read: one row a node. `Cluster` is one, a pool's template another."""
+
+    @property
+    def total(self) -> Floats:
+        """What each node has, one column a resource."""
+
+    @property
+    def free(self) -> Floats:
+        """What each node has left."""
+
+    @property
+    def ready(self) -> Mask:
+        """Whether each node takes units."""
+
+    @property
+    def site_id(self) -> NDArray[np.int64]:
+        """Place of each node's site in `site_names`."""
+
+    @property
+    def pool_id(self) -> NDArray[np.int64]:
+        """Place of each node's pool in `pool_names`."""
+
+    @property
+    def device_id(self) -> NDArray[np.int64]:
+        """Place of each node's device in `device_names`, -1 for none."""
+
+    @property
+    def accelerator_memory(self) -> Floats:
+        """Bytes of memory of one device of each node."""
+
+    @property
+    def price(self) -> Floats:
+        """USD per second of each node."""
+
+    @property
+    def site_names(self) -> list[str]:
+        """Names of the sites."""
+
+    @property
+    def pool_names(self) -> list[str]:
+        """Names of the pools, "site/pool"."""
+
+    @property
+    def device_names(self) -> list[str]:
+        """Names of the devices."""
+
+
+class Gate(Protocol):
+    """What a group must respect that starts while another, ahead of it, has to wait.
+
+    A group that ends by `until` may go anywhere; a longer one only where `mask` lets each unit.
+    """
+
+    until: float
+
+    def mask(self, unit: Unit) -> Mask:
+        """Nodes the unit may occupy beyond `until`."""
+        ...
+
+    def take(self, unit: Unit, node: int) -> None:
+        """The unit will occupy the node beyond `until`."""
+        ...
+
+    def undo(self, times: int) -> None:
+        """Forget the last so many `take`s."""
+        ...
+
+
+class Placer:
+    """Finds nodes for groups; changes nothing that outlasts the call but its own bookkeeping.
+
+    Attributes:
+        placed: owner -> node index -> units of that owner there; for scorers.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        filters: Sequence[Filter],
+        scores: Sequence[tuple[Score, float]],
+        log: DecisionLog | None = None,
+    ) -> None:
+        self.cluster = cluster
+        self.filters = list(filters)
+        self.scores = list(scores)
+        self.placed: dict[str, dict[int, int]] = {}
+        self._fixed = [f for f in filters if not f.retry_on]
+        self._changing = [f for f in filters if f.retry_on]
+        self._known: dict[Shape, Mask] = {}
+        self._log = log
+
+    def allowed(self, unit: Unit) -> Mask:
+        """Nodes that no filter rejects for good: right site, pool and device. Do not change it."""
+        known = self._known.get(unit.shape)
+        if known is None or len(known) != len(self.cluster.nodes):
+            known = verdict(self._fixed, unit, self.cluster)
+            self._known[unit.shape] = known
+        return known
+
+    def enough(self, group: Group) -> bool:
+        """Whether each kind of unit in the group finds room for all of its number, taken alone.
+
+        Exact for a group of equal units under the filters that ship with Stratus.
+        """
+        first = 0
+        for shape, count in group.shape:
+            unit = group.units[first]
+            first += count
+            room = slots(self.cluster.free, shape[0], count)
+            if room[self.allowed(unit) & self.cluster.ready].sum() < count:
+                return False
+        return True
+
+    def place(self, group: Group, gate: Gate | None = None) -> list[int] | None:
+        """Node indices for its units in order, or None if they do not all find a place."""
+        units = group.units
+        if len(units) == 1 and gate is None:
+            at = self._find(units[0], None)
+            return None if at < 0 else [at]
+        if not self.enough(group):
+            if self._log is not None:
+                self._log.short(units[0], self.filters)
+            return None
+        free = self.cluster.free
+        chosen: list[int] = []
+        before: list[Floats] = []
+        for unit in units:
+            at = self._find(unit, None if gate is None else gate.mask(unit))
+            if at < 0:
+                break
+            # The exact row is put back afterwards: (a - b) + b need not be a.
+            chosen.append(at)
+            before.append(free[at].copy())
+            free[at] -= unit.resources
+            self.count(unit.owner, at, 1)
+            if gate is not None:
+                gate.take(unit, at)
+        for i in reversed(range(len(chosen))):
+            free[chosen[i]] = before[i]
+            self.count(units[i].owner, chosen[i], -1)
+        if len(chosen) == len(units):
+            return chosen
+        if gate is not None:
+            gate.undo(len(chosen))
+        return None
+
+    def count(self, owner: str, node: int, change: int) -> None:
+        """Note that so many more units of an owner are on a node."""
+        counts = self.placed.setdefault(owner, {})
+        counts[node] = counts.get(node, 0) + change
+        if counts[node] == 0:
+            del counts[node]
+            if not counts:
+                del self.placed[owner]
+
+    def _find(self, unit: Unit, also: Mask | None) -> int:
+        ok = self.allowed(unit)
+        for policy in self._changing:
+            ok = ok & ~policy.reject(unit, self.cluster)
+        if also is not None:
+            ok = ok & also
+        candidates: Indices = np.flatnonzero(ok)
+        log = self._log
+        if log is not None and log.active:
+            policies = self.scores if len(candidates) else []
+            points = [self._points(policy, unit, candidates) for policy, _ in policies]
+            at = self._choose(candidates, points)
+            log.looked(unit, self.filters, also, candidates, at, points)
+            return at
+        if len(candidates) < 2:
+            return int(candidates[0]) if len(candidates) else -1
+        return self._choose(candidates, [self._points(policy, unit, candidates) for policy, _ in self.scores])
+
+    def _points(self, policy: Score, unit: Unit, candidates: Indices) -> Floats:
+        """Scores mapped to 0..100 over the candidates; all 0 where they do not differ."""
+        raw = policy.score(unit, self.cluster, candidates)
+        low = raw.min()
+        span = raw.max() - low
+        points: Floats = (raw - low) * (100.0 / span) if span > 0 else np.zeros(len(raw))
+        return points
+
+    def _choose(self, candidates: Indices, points: list[Floats]) -> int:
+        if not len(candidates):
+            return -1
+        total = np.zeros(len(candidates))
+        for (_, weight), part in zip(self.scores, points, strict=True):
+            total += weight * part
+        return int(candidates[total.argmax()])
+
+
+def verdict(filters: Sequence[Filter], unit: Unit, nodes: Nodes) -> Mask:
+    """Nodes that none of the filters rejects."""
+    ok = np.ones(len(nodes.ready), dtype=np.bool_)
+    for policy in filters:
+        ok &= ~policy.reject(unit, nodes)
+    return ok

@@ -1,0 +1,94 @@
+"""The scheduler's waiting line: groups in order, kept apart by shape.
+
+Two groups of one shape (equal units, as many of them) fit or do not fit alike. So when one does not
+fit, all behind it in its bucket are passed over at once, and a pass over the queue costs a look at
+each shape, however many groups wait.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+
+from sim.paas.policies.order import Order
+from sim.paas.units import Group, Shape, Unit
+
+#: (key of the order, submitted, id, group): ids are unique, so groups are never compared.
+Entry = tuple[float, float, int, Group]
+
+
+class Bucket:
+    """Waiting groups of one shape, in order.
+
+    Attributes:
+        entries: sorted.
+        blocked: they did not fit when last tried, and nothing has happened since that could help.
+        samples: one unit of each kind in such a group.
+    """
+
+    __slots__ = ("blocked", "entries", "samples")
+
+    def __init__(self, group: Group) -> None:
+        self.entries: list[Entry] = []
+        self.blocked = False
+        self.samples: list[Unit] = []
+        first = 0
+        for _, count in group.shape:
+            self.samples.append(group.units[first])
+            first += count
+
+
+class WaitingQueue:
+    """Groups that wait for nodes.
+
+    Attributes:
+        buckets: the non-empty buckets by shape, in order of their creation.
+        units: units of all groups.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self.buckets: dict[tuple[tuple[Shape, int], ...], Bucket] = {}
+        self.units = 0
+        self._order = order
+        self._entries: dict[int, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, group: Group) -> bool:
+        return group.id in self._entries
+
+    def add(self, group: Group, now: float) -> Bucket:
+        """Put a group into its place; returns its bucket."""
+        bucket = self.buckets.get(group.shape)
+        if bucket is None:
+            bucket = self.buckets[group.shape] = Bucket(group)
+        entry = self._entry(group, now)
+        insort(bucket.entries, entry)
+        self._entries[group.id] = entry
+        self.units += len(group.units)
+        return bucket
+
+    def remove(self, group: Group) -> None:
+        """Take a group out, wherever it stands."""
+        entry = self._entries.pop(group.id)
+        bucket = self.buckets[group.shape]
+        del bucket.entries[bisect_left(bucket.entries, entry)]
+        if not bucket.entries:
+            del self.buckets[group.shape]
+        self.units -= len(group.units)
+
+    def refresh(self, now: float) -> None:
+        """Compute all keys anew and sort; for orders whose keys drift as time passes."""
+        for bucket in self.buckets.values():
+            bucket.entries = sorted(self._entry(entry[3], now) for entry in bucket.entries)
+            for entry in bucket.entries:
+                self._entries[entry[2]] = entry
+
+    def groups(self) -> Iterator[Group]:
+        """All groups in order of the queue."""
+        for entry in sorted(self._entries.values()):
+            yield entry[3]
+
+    def _entry(self, group: Group, now: float) -> Entry:
+        return (self._order.key(group, now), group.submitted, group.id, group)

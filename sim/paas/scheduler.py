@@ -1,0 +1,265 @@
+"""The scheduler: a queue of groups, and passes over it whenever something could have changed.
+
+Order, discipline, filters and scores are policies and independent of each other. Nothing polls: a
+pass runs once in a simulated moment, after all that happened in it, and only if a group came, a unit
+left, or a node came up or went away. A group that did not fit is tried again when an event touches a
+node where one of its units would now fit, since only that can change the answer.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from heapq import heapify, heappop, heapreplace
+from itertools import count
+from math import inf
+from typing import Literal
+
+from sim.iaas.nodes import Cluster, Node
+from sim.iaas.pools import NodePool
+from sim.iaas.resources import TOLERANCE
+from sim.kernel.context import Context
+from sim.paas.backfill import Ending, Reservation
+from sim.paas.decisions import SAMPLE, DecisionLog
+from sim.paas.elastic import ScaleUp, ever_fits
+from sim.paas.placement import Gate, Placer
+from sim.paas.policies.discipline import Discipline
+from sim.paas.policies.filters import Filter, ResourcesFit
+from sim.paas.policies.order import Order
+from sim.paas.policies.scores import Score
+from sim.paas.queue import Bucket, Entry, WaitingQueue
+from sim.paas.units import Group, Shape, Unit
+
+
+class Scheduler:
+    """Gives groups of units their nodes, whole or not at all.
+
+    Args:
+        ctx: clock, randomness, records.
+        cluster: the nodes.
+        order: which group is tried first.
+        discipline: what happens behind a group that does not fit.
+        filters: which nodes are possible.
+        scores: which possible node is best, with weights of 0 or more.
+        decisions: which attempts to record in the `decisions` table.
+        pools: elastic pools to ask for nodes when groups wait.
+
+    Attributes:
+        queue: groups that wait.
+        running: (estimated end, id, group) of what runs and has an estimate, by end.
+        passes: passes over the queue so far.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        cluster: Cluster,
+        *,
+        order: Order,
+        discipline: Discipline,
+        filters: Sequence[Filter],
+        scores: Sequence[tuple[Score, float]],
+        decisions: Literal["off", "sampled", "all"] = "off",
+        pools: Sequence[NodePool] = (),
+    ) -> None:
+        self.ctx = ctx
+        self.cluster = cluster
+        log = None
+        if decisions != "off":
+            log = DecisionLog(ctx, cluster, scores, SAMPLE if decisions == "sampled" else 1)
+        self.placer = Placer(cluster, filters, scores, log)
+        self.queue = WaitingQueue(order)
+        self.running: list[Ending] = []
+        self.passes = 0
+        self._order = order
+        self._discipline = discipline
+        self._log = log
+        self._scale_up = ScaleUp(self.placer, pools) if pools else None
+        #: Whether what a release changes is confined to its own node, as far as the filters go.
+        self._local = all(isinstance(f, ResourcesFit) for f in filters if "released" in f.retry_on)
+        self._pools = list(pools)
+        self._possible: dict[tuple[tuple[Shape, int], ...], bool] = {}
+        self._due = False
+        self._group_ids = count()
+        self._unit_ids = count()
+        self._units_on: dict[int, dict[int, Unit]] = {}
+        self._node_of: dict[int, int] = {}
+        self._waiting = ctx.recorder.series("paas/scheduler/waiting")
+        for policy in (order, discipline, *filters, *(score for score, _ in scores)):
+            start = getattr(policy, "start", None)
+            if start is not None:
+                start(self)
+        cluster.listen(self._on_event)
+
+    def submit(self, group: Group) -> None:
+        """Queue a group; numbers it and its units."""
+        now = self.ctx.kernel.now
+        if group.id >= 0:
+            raise ValueError(f"group {group.id} was submitted before; make a new one to try again")
+        group.id = next(self._group_ids)
+        if group.submitted != group.submitted:
+            group.submitted = now
+        for unit in group.units:
+            unit.id = next(self._unit_ids)
+            unit.submitted = now
+        self.queue.add(group, now)
+        self._waiting.set(self.queue.units)
+        self._wake()
+
+    def possible(self, group: Group) -> bool:
+        """Whether the group would fit if nothing else ran and elastic pools had all the nodes they may."""
+        if group.shape not in self._possible:
+            self._possible[group.shape] = ever_fits(group, self.placer, self._pools)
+        return self._possible[group.shape]
+
+    def withdraw(self, group: Group) -> None:
+        """Take a group back: out of the queue, or its units off their nodes."""
+        if group in self.queue:
+            self.queue.remove(group)
+            self._waiting.set(self.queue.units)
+            self._wake()
+        else:
+            for unit in group.units:
+                self.done(unit)
+
+    def done(self, unit: Unit) -> None:
+        """The unit has ended and leaves its node; nothing happens if it was evicted before."""
+        at = self._node_of.pop(unit.id, None)
+        if at is None:
+            return
+        self._forget(unit, at)
+        if unit.node is not None:
+            self.cluster.release(unit)
+
+    def reserve(self, head: Group) -> Gate:
+        """A gate that keeps the first moment free at which a waiting group can start."""
+        return Reservation(head, self.placer, self.running, self.ctx.kernel.now)
+
+    def _forget(self, unit: Unit, at: int) -> None:
+        del self._units_on[at][unit.id]
+        self.placer.count(unit.owner, at, -1)
+        group = unit.group
+        assert group is not None
+        group.live -= 1
+        if group.live == 0 and group.estimate is not None:
+            ending = (group.started + group.estimate, group.id, group)
+            del self.running[bisect_left(self.running, ending)]
+
+    def _on_event(self, event: str, node: Node) -> None:
+        if event == "gone":
+            # The cluster has told their owners already.
+            for unit in list(self._units_on.get(node.index, {}).values()):
+                self._forget(unit, self._node_of.pop(unit.id))
+        elif event in ("ready", "released"):
+            for bucket in self.queue.buckets.values():
+                if bucket.blocked and self._helps(bucket, node, event):
+                    bucket.blocked = False
+        self._wake()
+
+    def _helps(self, bucket: Bucket, node: Node, event: str) -> bool:
+        """Whether some unit of the bucket's groups would now fit on that node."""
+        if event == "released" and not self._local:
+            return True
+        at = node.index
+        if not self.cluster.ready[at]:
+            return False
+        free = self.cluster.free[at].tolist()
+        for unit in bucket.samples:
+            if self.placer.allowed(unit)[at] and all(
+                have >= need * (1 - TOLERANCE) for have, need in zip(free, unit.resources, strict=True)
+            ):
+                return True
+        return False
+
+    def _wake(self) -> None:
+        """Have a pass at the end of this moment, if it could find anything new."""
+        if self._due or not len(self.queue):
+            return
+        if self._scale_up is not None or not all(b.blocked for b in self.queue.buckets.values()):
+            self._due = True
+            self.ctx.kernel.call_in(0.0, self._pass)
+
+    def _pass(self) -> None:
+        self._due = False
+        self.passes += 1
+        now = self.ctx.kernel.now
+        if self._order.time_dependent:
+            self.queue.refresh(now)
+        started = self._walk(now)
+        self._waiting.set(self.queue.units)
+        if self._scale_up is not None and len(self.queue):
+            self._scale_up.ask(sorted(self.queue.buckets.values(), key=lambda bucket: bucket.entries[0]))
+        # Owners may submit or end units at once: only now, with the pass complete.
+        for group in started:
+            for unit in group.units:
+                if unit.node is not None:
+                    unit.on_bound(unit)
+
+    def _walk(self, now: float) -> list[Group]:
+        """Try the groups in order; returns those that were bound."""
+        started: list[Group] = []
+        gate: Gate | None = None
+        # (next entry of a bucket, its position there, the bucket): entries are unique.
+        heads: list[tuple[Entry, int, Bucket]] = [(b.entries[0], 0, b) for b in self.queue.buckets.values()]
+        heapify(heads)
+        while heads:
+            (*_, group), at, bucket = heads[0]
+            places = None if bucket.blocked else self._try(group, bucket, gate, now)
+            if places is not None:
+                self._bind(group, places, now)
+                started.append(group)
+            elif bucket.blocked:
+                if gate is None:
+                    gate = self._discipline.hold(group, self)
+                    if gate is None:
+                        break
+                at = len(bucket.entries)
+            else:
+                assert gate is not None
+                at = _next_short(bucket, at + 1, now, gate.until)
+            if at < len(bucket.entries):
+                heapreplace(heads, (bucket.entries[at], at, bucket))
+            else:
+                heappop(heads)
+        return started
+
+    def _try(self, group: Group, bucket: Bucket, gate: Gate | None, now: float) -> list[int] | None:
+        """Nodes for the group, or None; then `bucket.blocked` says whether room is what it lacks."""
+        if self._log is not None:
+            self._log.begin(group)
+        if gate is None or now + _estimate(group) <= gate.until:
+            places = self.placer.place(group)
+            bucket.blocked = places is None
+        else:
+            places = self.placer.place(group, gate)
+            bucket.blocked = places is None and not self.placer.enough(group)
+        if self._log is not None:
+            self._log.end(places is not None)
+        return places
+
+    def _bind(self, group: Group, places: list[int], now: float) -> None:
+        self.queue.remove(group)
+        group.started = now
+        group.live = len(group.units)
+        for unit, at in zip(group.units, places, strict=True):
+            node = self.cluster.nodes[at]
+            self.cluster.bind(unit, node)
+            unit.where = node.name
+            self.placer.count(unit.owner, at, 1)
+            self._units_on.setdefault(at, {})[unit.id] = unit
+            self._node_of[unit.id] = at
+            unit.bound = now
+        if group.estimate is not None:
+            insort(self.running, (now + group.estimate, group.id, group))
+
+
+def _estimate(group: Group) -> float:
+    return inf if group.estimate is None else group.estimate
+
+
+def _next_short(bucket: Bucket, at: int, now: float, until: float) -> int:
+    """Position of the bucket's next group that ends by `until`: all longer ones are held alike."""
+    entries = bucket.entries
+    while at < len(entries) and now + _estimate(entries[at][3]) > until:
+        at += 1
+    return at

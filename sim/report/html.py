@@ -1,0 +1,21 @@
+"""The report as one HTML file: no network, every string from a scenario escaped by the template."""
+
+from __future__ import annotations
+
+import base64
+
+from sim.report.view import View
+
+
+def page(view: View) -> str:
+    """The whole page. Autoescape is on; only charts, drawn by us as escaped SVG, go in as they are."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sim.report"),
+        autoescape=True,
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["b64"] = lambda text: base64.b64encode(text.encode()).decode()
+    return environment.get_template("report.html.j2").render(view=view)

@@ -1,0 +1,167 @@
+"""Everything random about the requests of an application, drawn a block at a time.
+
+Each quantity has a stream of its own, and what is drawn depends on the arrivals alone. So two
+offload policies, or two autoscalers, meet the same requests: same moments, sizes and work
+(common random numbers), and a change of one quantity leaves the others as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from sim.kernel.distributions import Constant, Distribution
+from sim.kernel.streams import RandomStreams
+from sim.saas.blocks import ArrivalProcess, Block, Floats
+from sim.saas.callgraph import CallGraph
+
+
+class Draws:
+    """The requests of one block, as lists: reading one number out of an array is slower.
+
+    Attributes:
+        times: moments of arrival (s).
+        origins: sites of the users.
+        send: bytes users send.
+        reply: bytes of the replies.
+        work: factors on service times.
+        tokens_in: prompt tokens.
+        tokens_out: tokens to generate.
+        sends: per stage of the call graph, bytes of its payload; None: what the user sent.
+        works: per stage, factor on its service time besides `work`; None: 1.
+        needs: per request and stage, results that must arrive first; empty if the calls form a chain.
+    """
+
+    __slots__ = (
+        "needs",
+        "origins",
+        "reply",
+        "send",
+        "sends",
+        "times",
+        "tokens_in",
+        "tokens_out",
+        "work",
+        "works",
+    )
+
+    times: list[float]
+    origins: list[str]
+    send: list[float]
+    reply: list[float]
+    work: list[float]
+    tokens_in: list[int]
+    tokens_out: list[int]
+    sends: list[list[float] | None]
+    works: list[list[float] | None]
+    needs: list[list[int]]
+
+
+class Source:
+    """Turns the blocks of an arrival process into requests.
+
+    Args:
+        streams: of the run.
+        path: of the application, `saas/<name>`.
+        users: site -> how many users are there.
+        shape: "send", "reply" and "work" of a request.
+        graph: the calls of a request.
+    """
+
+    def __init__(
+        self,
+        streams: RandomStreams,
+        path: str,
+        users: Mapping[str, int],
+        shape: Mapping[str, Distribution],
+        graph: CallGraph,
+    ) -> None:
+        self.users = sum(users.values())
+        self._arrivals = streams.stream(f"{path}/arrivals")
+        self._origin = streams.stream(f"{path}/origin")
+        self._sites = [site for site, count in users.items() if count]
+        counts = [count for count in users.values() if count]
+        # Without the last bound, which rounding might put below a number drawn.
+        self._bounds = np.cumsum(counts)[:-1] / max(1, self.users)
+        self._owners = _interleaved(counts)
+        self._shape = {name: _Column(streams, f"{path}/{name}", dist) for name, dist in shape.items()}
+        self._graph = graph
+        names = [f"{path}/calls/{stage.spec.name}" for stage in graph.stages]
+        specs = [stage.spec for stage in graph.stages]
+        self._sends = [
+            _Column(streams, f"{name}/send", spec.send) if spec.send else None
+            for name, spec in zip(names, specs, strict=True)
+        ]
+        self._works = [
+            _Column(streams, f"{name}/work", spec.work) if spec.work else None
+            for name, spec in zip(names, specs, strict=True)
+        ]
+        self._rolls = [streams.stream(f"{name}/probability") for name in names]
+
+    def draws(self, arrivals: ArrivalProcess, until: float) -> Iterator[Draws]:
+        """Yield the requests that arrive before `until`, block by block."""
+        for block in arrivals.blocks(self._arrivals, self.users, until):
+            yield self._draw(block)
+
+    def _draw(self, block: Block) -> Draws:
+        count, columns = len(block.times), block.columns
+        drawn = Draws()
+        drawn.times = block.times.tolist()
+        drawn.origins = self._origins(block)
+        drawn.send = self._shape["send"].values(count, columns.get("send"))
+        drawn.reply = self._shape["reply"].values(count, columns.get("reply"))
+        drawn.work = self._shape["work"].values(count, columns.get("work"))
+        drawn.tokens_in = columns["tokens_in"].tolist() if "tokens_in" in columns else [0] * count
+        drawn.tokens_out = columns["tokens_out"].tolist() if "tokens_out" in columns else [0] * count
+        drawn.sends = [None if column is None else column.values(count) for column in self._sends]
+        drawn.works = [None if column is None else column.values(count) for column in self._works]
+        drawn.needs = []
+        if not self._graph.chain:
+            rolls = [rng.random(count) for rng in self._rolls]
+            drawn.needs = self._graph.needs(self._graph.made(rolls))
+        return drawn
+
+    def _origins(self, block: Block) -> list[str]:
+        if len(self._sites) == 1:
+            return self._sites * len(block.times)
+        if "user" in block.columns:
+            places = self._owners[block.columns["user"].astype(np.int64)]
+        else:
+            places = np.searchsorted(self._bounds, self._origin.random(len(block.times)), side="right")
+        sites = self._sites
+        return [sites[place] for place in places.tolist()]
+
+
+class _Column:
+    """One quantity of the requests, from its own stream."""
+
+    __slots__ = ("_constant", "_dist", "_rng")
+
+    def __init__(self, streams: RandomStreams, path: str, dist: Distribution) -> None:
+        self._dist = dist
+        self._rng = streams.stream(path)
+        self._constant = float(dist.value) if isinstance(dist, Constant) else None
+
+    def values(self, count: int, given: Any = None) -> list[float]:
+        """As many values as there are requests, unless the arrivals brought their own."""
+        if given is not None:
+            values: list[float] = given.tolist()
+        elif self._constant is not None:
+            values = [self._constant] * count
+        else:
+            drawn: Floats = self._dist.sample(self._rng, count)
+            values = drawn.tolist()
+        return values
+
+
+def _interleaved(counts: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Place of the site of each user, the users of every site evenly spread over their numbers.
+
+    Periodic arrivals give neighbouring users neighbouring phases; a site whose users followed each
+    other would send all its requests in one part of the period.
+    """
+    places = np.repeat(np.arange(len(counts)), counts)
+    ranks = np.concatenate([(np.arange(count) + 0.5) / count for count in counts]) if counts else np.empty(0)
+    return places[np.argsort(ranks, kind="stable")]

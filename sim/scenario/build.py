@@ -1,0 +1,329 @@
+"""From a scenario to a platform ready to run: the only place that knows every constructor."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from collections.abc import Callable
+from itertools import count
+from math import inf
+from pathlib import Path
+
+from simpy.events import Event
+
+from sim import catalog, registry
+from sim.iaas.faults import Crashes, Faults, Outage
+from sim.iaas.network import Link, Network
+from sim.iaas.nodes import Cluster, NodeType
+from sim.iaas.pools import NodePool
+from sim.iaas.resources import Resources
+from sim.iaas.storage import ObjectStore
+from sim.kernel.context import Context
+from sim.kernel.kernel import Kernel, Limits
+from sim.kernel.outcome import Outcome
+from sim.kernel.recorder import Recorder
+from sim.kernel.streams import RandomStreams
+from sim.paas.jobs import JobClass, Jobs
+from sim.paas.policies.filters import DEFAULT
+from sim.paas.replicaset import ReplicaBounds
+from sim.paas.scheduler import Scheduler
+from sim.paas.service import Service
+from sim.registry import fresh
+from sim.saas.application import Application
+from sim.saas.callgraph import CallSpec
+from sim.saas.slo import SLO
+from sim.scenario import spec
+from sim.scenario.facts import facts, instance_price, link_figures, power_curve
+
+
+class Platform:
+    """Everything one run is made of. Made by `build`; runs once.
+
+    Attributes:
+        ctx: clock, randomness, records.
+        cluster: the nodes.
+        network: the links.
+        services: by name.
+        applications: by name.
+        jobs: training jobs; None when the scenario has none.
+    """
+
+    def __init__(self, scenario: spec.Scenario, replication: int) -> None:
+        self.scenario = scenario
+        #: Happens when a run that drains has nothing left to do, with True if it was given up.
+        self._idle: Event | None = None
+        limits = scenario.limits
+        memory = None if limits.memory is None else int(limits.memory)
+        kernel = Kernel(limits=Limits(limits.events, limits.wall, memory))
+        self._spool = tempfile.TemporaryDirectory(prefix="stratus-")
+        recorder = Recorder(kernel, spool=Path(self._spool.name), row_budget=scenario.record.row_budget)
+        self.ctx = Context(kernel, RandomStreams(scenario.seed, replication), recorder)
+        self.cluster = Cluster(self.ctx)
+        self.pools = _pools(self)
+        self.network = _network(self)
+        self._faults = _faults(self)
+        self.scheduler = _scheduler(self)
+        self.store = _store(self)
+        self.services = {name: _service(self, name) for name in scenario.platform.services}
+        ids, call_ids = count(), count()
+        self.applications = {name: _application(self, name, ids, call_ids) for name in scenario.applications}
+        self.jobs = _jobs(self) if scenario.platform.jobs else None
+        for service in self.services.values():
+            service.start()
+
+    def run(self, progress: Callable[[Kernel], None] | None = None) -> Outcome:
+        """Simulate until the scenario's end, a limit or Ctrl-C, and hand over what was recorded."""
+        kernel = self.ctx.kernel
+        kernel.progress = progress
+        reason = "completed"
+        # Many objects and few cycles: with the default thresholds a third of the time goes into collecting.
+        thresholds = gc.get_threshold()
+        gc.set_threshold(100_000, 50, 100)
+        try:
+            kernel.run(until=self.scenario.duration)
+            reason = kernel.stopped or reason
+            if self.scenario.drain and kernel.stopped is None and self._busy():
+                reason = self._drain(kernel)
+        except KeyboardInterrupt:
+            reason = "interrupted"
+        finally:
+            gc.set_threshold(*thresholds)
+        end = kernel.now
+        for part in (*self.applications.values(), *self.services.values(), self.jobs, self.cluster):
+            if part is not None:
+                part.close()
+        recorded = self.ctx.recorder.finish(end)
+        self._spool.cleanup()
+        ended = {"reason": reason, "time": end, "events": kernel.events}
+        return Outcome(recorded.tables, recorded.steps, facts(self.scenario, ended))
+
+    def _drain(self, kernel: Kernel) -> str:
+        """Go on until nothing is on its way or a limit is reached; says which."""
+        self._idle = kernel.event()
+        most = self.scenario.limits.time
+        if most is not None:
+            kernel.call_at(max(most, kernel.now), self._give_up)
+        overdue = kernel.run(until=self._idle)
+        return kernel.stopped or ("time" if overdue else "completed")
+
+    def _give_up(self) -> None:
+        """The limit on simulated time is reached."""
+        if self._idle is not None and not self._idle.triggered:
+            self._idle.succeed(True)
+
+    def _busy(self) -> bool:
+        """Whether a request or a job is still on its way."""
+        jobs = self.jobs is not None and bool(self.jobs.unfinished)
+        return jobs or any(application.in_flight for application in self.applications.values())
+
+    def look_idle(self) -> None:
+        """End a run that drains, once nothing is on its way."""
+        if self._idle is not None and not self._idle.triggered and not self._busy():
+            self._idle.succeed()
+
+
+def build(scenario: spec.Scenario, replication: int = 0) -> Platform:
+    """A platform in its first moment.
+
+    Args:
+        scenario: loaded and checked.
+        replication: number of the independent repetition; changes every random number.
+    """
+    return Platform(scenario, replication)
+
+
+def _pools(platform: Platform) -> list[NodePool]:
+    infrastructure = platform.scenario.infrastructure
+    made = []
+    for site_name, site in infrastructure.sites.items():
+        for name, pool in site.pools.items():
+            instance = infrastructure.instances.get(pool.instance) or catalog.instance(pool.instance)
+            node_type = NodeType(
+                pool.instance,
+                Resources(instance.cpu, instance.memory, instance.accelerators, instance.disk),
+                catalog.device(instance.device) if instance.device is not None else None,
+                instance_price(infrastructure, pool),
+                power_curve(infrastructure, pool),
+            )
+            made.append(
+                NodePool(
+                    platform.ctx,
+                    platform.cluster,
+                    name,
+                    site_name,
+                    node_type,
+                    initial=pool.nodes.initial,
+                    minimum=pool.nodes.min,
+                    maximum=pool.nodes.max,
+                    provisioning=pool.provisioning,
+                    boot=pool.boot,
+                    idle_timeout=pool.idle_timeout,
+                )
+            )
+    return made
+
+
+def _network(platform: Platform) -> Network:
+    infrastructure = platform.scenario.infrastructure
+    links = []
+    for name, link in infrastructure.network.links.items():
+        latency, bandwidth = link_figures(link)
+        a, b = link.between
+        links.append(Link(name, a, b, latency, bandwidth, link.price, link.energy))
+    return Network(platform.ctx, list(infrastructure.sites), links, infrastructure.network.sharing)
+
+
+def _faults(platform: Platform) -> Faults | None:
+    faults = platform.scenario.infrastructure.faults
+    crashes = [Crashes(pool, each.mtbf, each.mttr) for pool, each in faults.crashes.items()]
+    outages = [Outage(each.at, each.target, each.duration) for each in faults.script]
+    if not crashes and not outages:
+        return None
+    return Faults(platform.ctx, platform.cluster, [*crashes, *outages], platform.network)
+
+
+def _scheduler(platform: Platform) -> Scheduler:
+    wanted = platform.scenario.platform.scheduler
+    filters = wanted.filters
+    if filters is None:
+        filters = [registry.lookup("filter", name)() for name in DEFAULT]
+    return Scheduler(
+        platform.ctx,
+        platform.cluster,
+        order=fresh(wanted.order),
+        discipline=fresh(wanted.discipline),
+        filters=[fresh(each) for each in filters],
+        scores=[(fresh(score), weight) for score, weight in wanted.scores],
+        decisions=platform.scenario.record.decisions,
+        pools=[pool for pool in platform.pools if pool.maximum > pool.minimum],
+    )
+
+
+def _store(platform: Platform) -> ObjectStore | None:
+    storage = platform.scenario.infrastructure.storage
+    if storage is None:
+        return None
+    return ObjectStore(platform.ctx, platform.network, storage.site, storage.bandwidth)
+
+
+def _resources(wanted: spec.Resources) -> Resources:
+    return Resources(wanted.cpu, wanted.memory, wanted.accelerators, wanted.disk)
+
+
+def _service(platform: Platform, name: str) -> Service:
+    wanted = platform.scenario.platform.services[name]
+    model = catalog.model(wanted.model) if wanted.model is not None else None
+    weights = wanted.weights
+    if weights is None:
+        weights = model.weights(wanted.precision) if model is not None else 0.0
+    memory = wanted.accelerator_memory
+    if memory is None:
+        memory = weights if wanted.resources.accelerators else 0.0
+    return Service(
+        platform.ctx,
+        name,
+        wanted.site,
+        scheduler=platform.scheduler,
+        time=wanted.time,
+        engine=wanted.engine,
+        router=wanted.router,
+        bounds=ReplicaBounds(wanted.replicas.initial, wanted.replicas.min, wanted.replicas.max),
+        resources=_resources(wanted.resources),
+        store=platform.store,
+        pools=None if wanted.pool is None else frozenset({f"{wanted.site}/{wanted.pool}"}),
+        device=wanted.device,
+        accelerator_memory=memory,
+        model=model,
+        precision=wanted.precision,
+        queue=wanted.queue,
+        timeout=wanted.timeout,
+        image=(f"image/{name}", wanted.image) if wanted.image else None,
+        # Services of one model at one precision share what a node has cached.
+        weights=(f"weights/{wanted.model or name}/{wanted.precision}", weights) if weights else None,
+        load_rate=wanted.load_rate,
+        warmup=wanted.warmup,
+        drain_timeout=wanted.drain_timeout,
+        autoscaler=wanted.autoscaler,
+        planned_lead=_planned_lead(platform, wanted, weights),
+    )
+
+
+def _planned_lead(platform: Platform, wanted: spec.Service, weights: float) -> float:
+    """Seconds from asking for a replica to its first call, as its owner would reckon before measuring."""
+    site = platform.scenario.infrastructure.sites[wanted.site]
+    pools = [pool for name, pool in site.pools.items() if wanted.pool in (None, name)]
+    seconds = wanted.warmup
+    if pools and all(pool.nodes.max > pool.nodes.initial for pool in pools):
+        seconds += min(pool.provisioning.mean + pool.boot.mean for pool in pools)
+    storage = platform.scenario.infrastructure.storage
+    if storage is not None:
+        seconds += (wanted.image + weights) / storage.bandwidth
+    if wanted.load_rate is not None:
+        seconds += weights / wanted.load_rate
+    return seconds
+
+
+def _application(platform: Platform, name: str, ids: count[int], call_ids: count[int]) -> Application:
+    scenario = platform.scenario
+    wanted = scenario.applications[name]
+    calls = [
+        CallSpec(
+            call_name,
+            [platform.services[target] for target in call.to],
+            after=call.after,
+            send=call.send,
+            work=call.work,
+            probability=call.probability,
+        )
+        for call_name, call in wanted.calls.items()
+    ]
+    return Application(
+        platform.ctx,
+        platform.network,
+        name,
+        users=wanted.users,
+        arrivals=wanted.arrivals,
+        calls=calls,
+        until=scenario.duration,
+        send=wanted.send,
+        reply=wanted.reply,
+        work=wanted.work,
+        offload=wanted.offload,
+        site_kinds={site: each.kind for site, each in scenario.infrastructure.sites.items()},
+        slo=None if wanted.slo is None else SLO(wanted.slo.latency, wanted.slo.quantile),
+        allowed_sites=wanted.allowed_sites,
+        ids=ids,
+        call_ids=call_ids,
+        on_idle=platform.look_idle,
+    )
+
+
+def _jobs(platform: Platform) -> Jobs:
+    scenario = platform.scenario
+    jobs = Jobs(platform.ctx, platform.scheduler, on_idle=platform.look_idle)
+    for name, wanted in scenario.platform.jobs.items():
+        kind = JobClass(
+            name,
+            wanted.workers,
+            _resources(wanted.resources),
+            wanted.duration,
+            estimate_error=wanted.estimate.factor,
+            tenant=wanted.tenant,
+            priority=wanted.priority,
+            deadline=inf if wanted.deadline is None else wanted.deadline,
+            checkpoint=wanted.checkpoint,
+            site=wanted.site,
+            pools=_job_pools(scenario, wanted),
+            device=wanted.device,
+            accelerator_memory=wanted.accelerator_memory or 0.0,
+        )
+        rng = platform.ctx.streams.stream(f"paas/jobs/{name}/arrivals")
+        jobs.add(kind, fresh(wanted.arrivals).blocks(rng, 1, scenario.duration))
+    return jobs
+
+
+def _job_pools(scenario: spec.Scenario, wanted: spec.JobClass) -> frozenset[str] | None:
+    if wanted.pool is None:
+        return None
+    sites = [wanted.site] if wanted.site is not None else list(scenario.infrastructure.sites)
+    return frozenset(f"{site}/{wanted.pool}" for site in sites)

@@ -1,0 +1,130 @@
+"""What the recorded numbers of a run refer to, as plain data: prices, power, grids, links, objectives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim import catalog
+from sim.kernel.distribution import Distribution
+from sim.kernel.distributions import constant_or
+from sim.scenario.spec import Infrastructure, Link, Pool, Scenario
+
+#: Power of a machine that nobody measured: nothing is known, so nothing is counted; see `caveats`.
+_UNKNOWN_POWER = ((0.0, 0.0), (1.0, 0.0))
+
+
+def facts(scenario: Scenario, ended: dict[str, Any]) -> dict[str, Any]:
+    """The facts of one run; the keys are listed in `docs/architecture.md`.
+
+    Args:
+        scenario: what was run.
+        ended: how the run ended: `reason`, `time` (s), `events`.
+    """
+    infrastructure = scenario.infrastructure
+    end = ended["time"] if scenario.drain else scenario.duration
+    return {
+        "apps": {name: _application(scenario, name) for name in scenario.applications},
+        "services": {
+            name: {
+                "site": service.site,
+                "pool": service.pool,
+                "model": service.model,
+                "engine": service.engine.policy,
+            }
+            for name, service in scenario.platform.services.items()
+        },
+        "pools": {
+            f"{site_name}/{name}": _pool(infrastructure, site_name, pool)
+            for site_name, site in infrastructure.sites.items()
+            for name, pool in site.pools.items()
+        },
+        "sites": {
+            name: {
+                "kind": site.kind,
+                "pue": site.pue,
+                "grid": site.grid,
+                "hourly": list(catalog.grid(site.grid).hourly) if site.grid is not None else None,
+            }
+            for name, site in infrastructure.sites.items()
+        },
+        "links": {name: _link(link) for name, link in infrastructure.network.links.items()},
+        "jobs": list(scenario.platform.jobs),
+        "window": [scenario.warmup, max(end, scenario.warmup)],
+        "ended": ended,
+    }
+
+
+def instance_price(infrastructure: Infrastructure, pool: Pool) -> float:
+    """USD per second of a node; 0 where neither pool nor instance type states a price."""
+    if pool.price is not None:
+        return pool.price
+    instance = infrastructure.instances.get(pool.instance) or catalog.instance(pool.instance)
+    return instance.price or 0.0
+
+
+def power_curve(infrastructure: Infrastructure, pool: Pool) -> tuple[tuple[float, float], ...]:
+    """(utilisation, watts) of a node; 0 W where its instance type states no power."""
+    instance = infrastructure.instances.get(pool.instance) or catalog.instance(pool.instance)
+    return tuple(instance.power or _UNKNOWN_POWER)
+
+
+def link_figures(link: Link) -> tuple[Distribution, float]:
+    """One-way latency and bandwidth (bytes/s) of a link: its own, else those of its kind."""
+    kind = catalog.link(link.kind) if link.kind is not None else None
+    latency = link.latency if link.latency is not None else constant_or(kind.latency if kind else 0.0)
+    bandwidth = link.bandwidth or (kind.bandwidth if kind is not None else None)
+    if bandwidth is None:
+        raise ValueError("a link has neither bandwidth nor a kind that states one")
+    return latency, bandwidth
+
+
+def caveats(scenario: Scenario) -> list[str]:
+    """What the results leave out because no figure is known for it, in sentences."""
+    infrastructure = scenario.infrastructure
+    found = []
+    for site_name, site in infrastructure.sites.items():
+        if site.pools and site.grid is None:
+            found.append(f"{site_name} names no grid: its energy is counted, its carbon is not.")
+        for name, pool in site.pools.items():
+            instance = infrastructure.instances.get(pool.instance) or catalog.instance(pool.instance)
+            if pool.price is None and not instance.price:
+                found.append(f"{site_name}/{name}: {pool.instance} has no price here and is counted as free.")
+            if not instance.power:
+                found.append(
+                    f"{site_name}/{name}: no power figures for {pool.instance}; its energy is not counted."
+                )
+    return found
+
+
+def _application(scenario: Scenario, name: str) -> dict[str, Any]:
+    wanted = scenario.applications[name]
+    slo = wanted.slo
+    return {
+        "slo": None if slo is None else {"latency": slo.latency, "quantile": slo.quantile},
+        "users": dict(wanted.users),
+    }
+
+
+def _pool(infrastructure: Infrastructure, site: str, pool: Pool) -> dict[str, Any]:
+    instance = infrastructure.instances.get(pool.instance) or catalog.instance(pool.instance)
+    return {
+        "site": site,
+        "instance": pool.instance,
+        "price": instance_price(infrastructure, pool),
+        "power": [list(point) for point in power_curve(infrastructure, pool)],
+        "accelerators": instance.accelerators,
+        "cpu": instance.cpu,
+        "device": instance.device,
+    }
+
+
+def _link(link: Link) -> dict[str, Any]:
+    latency, bandwidth = link_figures(link)
+    return {
+        "a": link.between[0],
+        "b": link.between[1],
+        "bandwidth": bandwidth,
+        "latency": latency.mean,
+        "price": link.price,
+        "energy": link.energy,
+    }

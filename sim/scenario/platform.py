@@ -1,0 +1,196 @@
+"""What the platform decides: scheduling, services, jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
+from pydantic import Field
+
+from sim import registry
+from sim.kernel.distribution import Distribution
+from sim.kernel.distributions import Constant
+from sim.paas.policies.filters import DEFAULT as DEFAULT_FILTERS
+from sim.scenario.faults import Problem, Problems, shown
+from sim.scenario.fields import DistributionOf, Marker, Name, PolicyField, Spec
+from sim.scenario.infrastructure import Bounds, Count, Duration
+from sim.units import Bytes, BytesPerSecond, Cores, PositiveSeconds, Quantity, Seconds
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4"]
+
+Priority = Annotated[int, Ge(-1_000_000), Le(1_000_000)]
+
+
+def default_policy(kind: str, name: str, description: str) -> Any:
+    """A default that is looked up when it is needed: policies register after this module is read."""
+    return Field(default_factory=lambda: registry.lookup(kind, name)(), description=description)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores(Marker):
+    """Scorers and their weights: `{least-allocated: 1, spread: {weight: 2, ...parameters}}`."""
+
+    def check(self, value: Any, context: Mapping[str, Any]) -> tuple[tuple[Any, float], ...]:
+        """(policy, weight) in the order written."""
+        if not isinstance(value, dict):
+            raise ValueError(
+                f"expected scorers with their weights, such as {{least-allocated: 1}}, got {shown(value)}"
+            )
+        result, found = [], []
+        for name, given in value.items():
+            settings = dict(given) if isinstance(given, dict) else {"weight": given}
+            at = (name, "weight") if isinstance(given, dict) else (name,)
+            weight = 1.0
+            try:
+                weight = Quantity("count", ge=0).check(settings.pop("weight", 1))
+            except ValueError as error:
+                found.append(Problem(at, str(error)))
+            try:
+                result.append((PolicyField("score").check({**settings, "policy": name}, context), weight))
+            except Problems as error:
+                # The name is a key here, not a value under `policy`.
+                found.extend(
+                    Problem((name,), item.message, "key")
+                    if item.path == ("policy",)
+                    else Problem((name, *item.path), item.message, item.where)
+                    for item in error.found
+                )
+            except ValueError as error:
+                found.append(Problem((name,), str(error)))
+        if found:
+            raise Problems(found)
+        return tuple(result)
+
+    def json_schema(self) -> dict[str, Any]:
+        """A reference that `sim.scenario.schema` resolves."""
+        return {"x-stratus": ["scores", "score"]}
+
+    def members(self, value: Any) -> dict[str, Any]:
+        """Names of the scorers."""
+        return {name: Annotated[float, Quantity("count", ge=0)] for name in registry.names("score")}
+
+    def plain(self, value: tuple[tuple[Any, float], ...]) -> dict[str, Any]:
+        """The mapping that `check` reads back."""
+        from sim.scenario.canonical import plain
+
+        result: dict[str, Any] = {}
+        for scorer, weight in value:
+            settings = plain(scorer, Annotated[Any, PolicyField("score")])
+            if isinstance(settings, str):
+                result[settings] = int(weight) if weight == int(weight) else weight
+            else:
+                name = settings.pop("policy")
+                result[name] = {"weight": weight, **settings}
+        return result
+
+
+class Scheduler(Spec):
+    """How waiting units (replicas, workers) get their nodes."""
+
+    order: Annotated[Any, PolicyField("order")] = default_policy("order", "fifo", "who is next")
+    discipline: Annotated[Any, PolicyField("discipline")] = default_policy(
+        "discipline", "skip", "who may go before one that does not fit yet"
+    )
+    filters: list[Annotated[Any, PolicyField("filter")]] = Field(
+        default_factory=lambda: [registry.lookup("filter", name)() for name in DEFAULT_FILTERS],
+        description="what makes a node impossible",
+    )
+    scores: Annotated[tuple[tuple[Any, float], ...], Scores()] = Field(
+        default_factory=lambda: ((registry.lookup("score", "least-allocated")(), 1.0),),
+        description="which possible node is best: scorers and their weights",
+    )
+
+
+class Resources(Spec):
+    """What one replica or worker occupies on its node."""
+
+    cpu: Cores = Field(default=1.0, description="virtual cores")
+    memory: Bytes = Field(default=0.0, description="main memory")
+    accelerators: Annotated[float, Ge(0), Le(1024)] = Field(default=0.0, description="accelerators")
+    disk: Bytes = Field(default=0.0, description="local disk")
+
+
+class Service(Spec):
+    """A deployed model or program: equal replicas behind a router."""
+
+    site: str = Field(description="site its replicas run at")
+    pool: str | None = Field(default=None, description="node pool of that site; any unless given")
+    device: str | None = Field(default=None, description="accelerator its replicas need; any unless given")
+    model: str | None = Field(default=None, description="model of the catalog (`stratus list models`)")
+    precision: Precision = Field(default="fp16", description="number format the model runs in")
+    time: Annotated[Any, PolicyField("time")] = Field(description="how long one batch takes")
+    engine: Annotated[Any, PolicyField("engine")] = default_policy(
+        "engine", "concurrent", "how calls share a replica"
+    )
+    resources: Resources = Field(default=Resources(), description="what one replica occupies")
+    accelerator_memory: Bytes | None = Field(
+        default=None, description="memory needed on the accelerator; the size of the weights unless given"
+    )
+    replicas: Bounds = Field(default=Bounds(initial=1, min=1, max=1), description="number of replicas")
+    autoscaler: Annotated[Any, PolicyField("autoscaler")] = default_policy(
+        "autoscaler", "fixed", "how many replicas there should be"
+    )
+    router: Annotated[Any, PolicyField("router")] = default_policy(
+        "router", "least-load", "which replica serves a call"
+    )
+    queue: Count | None = Field(
+        default=None, description="calls that may wait, per replica; no bound unless given"
+    )
+    timeout: PositiveSeconds | None = Field(
+        default=None, description="longest wait of a call; no bound unless given"
+    )
+    image: Bytes = Field(default=0.0, description="size of the container image, pulled once per node")
+    weights: Bytes | None = Field(
+        default=None, description="size of the weights; from model and precision unless given"
+    )
+    load_rate: BytesPerSecond | None = Field(
+        default=None, description="weights from the node to the accelerator; at once unless given"
+    )
+    warmup: Seconds = Field(default=0.0, description="from weights loaded to ready")
+    drain_timeout: Seconds = Field(
+        default=30.0, description="a replica that ends may finish its calls for this long"
+    )
+
+
+class Estimate(Spec):
+    """How wrong the running times are that users state."""
+
+    factor: Annotated[Distribution, DistributionOf("count")] = Field(
+        default=Constant(1.0), description="stated running time / true running time"
+    )
+
+
+class JobClass(Spec):
+    """Training jobs of one kind: gangs of equal workers that are placed whole or not at all."""
+
+    arrivals: Annotated[Any, PolicyField("arrivals")] = Field(description="when jobs are submitted")
+    workers: Annotated[Distribution, DistributionOf("count")] = Field(
+        default=Constant(1.0), description="workers of a job"
+    )
+    resources: Resources = Field(
+        default=Resources(cpu=1.0, accelerators=1.0), description="what one worker occupies"
+    )
+    duration: Duration = Field(description="running time on the workers asked for")
+    estimate: Estimate = Field(default=Estimate(), description="running time that users state")
+    tenant: Name = Field(default="default", description="who owns them")
+    priority: Priority = Field(default=0, description="higher goes first, where the order looks at it")
+    deadline: PositiveSeconds | None = Field(
+        default=None, description="from the submission; none unless given"
+    )
+    checkpoint: PositiveSeconds | None = Field(
+        default=None, description="time between checkpoints; a crash loses all work unless given"
+    )
+    site: str | None = Field(default=None, description="site they run at; any unless given")
+    pool: str | None = Field(default=None, description="node pool of that site; any unless given")
+    device: str | None = Field(default=None, description="accelerator they need; any unless given")
+    accelerator_memory: Bytes = Field(default=0.0, description="memory a worker needs on one accelerator")
+
+
+class Platform(Spec):
+    """What the platform decides and runs."""
+
+    scheduler: Scheduler = Field(default_factory=Scheduler, description="how units get their nodes")
+    services: dict[Name, Service] = Field(default={}, description="services by name")
+    jobs: dict[Name, JobClass] = Field(default={}, description="kinds of training jobs by name")

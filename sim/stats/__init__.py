@@ -1,0 +1,1 @@
+"""From recorded runs to numbers: metrics, intervals, accounting, closed forms."""

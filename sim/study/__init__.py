@@ -1,0 +1,1 @@
+"""Studies: arms, axes and replications run in parallel, kept as results and compared."""

@@ -1,0 +1,69 @@
+"""What the documents show works as written."""
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from sim import registry
+from sim.cli.main import main
+from sim.scenario.load import load
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "reports").glob("*.md"))]
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_python_of_the_readme_runs(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    (code,) = blocks(ROOT / "README.md", "python")
+    exec(compile(code, "README.md", "exec"), {})
+    assert 0.01 < float(capsys.readouterr().out) < 1
+
+
+def test_the_policy_of_the_page_on_policies_works_in_a_scenario(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(
+        registry, "_registry", {kind: dict(known) for kind, known in registry._registry.items()}
+    )
+    page = ROOT / "docs" / "policies.md"
+    (tmp_path / "mine.py").write_text(blocks(page, "python")[0])
+    registry.load_file(tmp_path / "mine.py")
+    (command,) = (line for block in blocks(page, "sh") for line in block.splitlines())
+    words = shlex.split(command)
+    scenario = load(Path(words[2]), [words[words.index("--set") + 1]])
+    assert "mine" in scenario.study.arms
+
+
+def test_the_commands_of_the_readme_are_understood(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    lines = [
+        line.partition("#")[0].strip()
+        for block in blocks(ROOT / "README.md", "sh")
+        for line in block.splitlines()
+    ]
+    runs = [shlex.split(line) for line in lines if line.startswith("stratus ") and "scenarios/" in line]
+    assert len(runs) == 2
+    for words in runs:
+        sets = [value for flag, value in itertools.pairwise(words) if flag == "--set"]
+        load(Path(words[2]), sets)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        if not link.startswith("http"):
+            assert (page.parent / link).exists(), link
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) in (0, None)
+    shown = capsys.readouterr().out
+    for command in ("run", "compare", "validate", "schema", "init", "list", "describe", "report"):
+        assert command in shown

@@ -18,6 +18,9 @@ from sim.scenario.shapes import names
 
 _NOTHING: Any = object()
 
+#: What is said of a required key that is not there.
+MISSING = "is missing"
+
 
 class Problem(NamedTuple):
     """One thing wrong in plain data; `where` tells whether its key or its value is to blame."""
@@ -79,7 +82,7 @@ def _translate(detail: ErrorDetails, hint: Any, data: Any) -> list[Problem]:
         known = names(hint, data, path[:-1])
         return [Problem(path, f"unknown key{did_you_mean(str(path[-1]), known)}", "key")]
     if kind == "missing":
-        return [Problem(path, "is missing", "key")]
+        return [Problem(path, MISSING, "key")]
     if detail["loc"] and detail["loc"][-1] == "[key]":
         return [Problem(path, _message(detail), "key")]
     return [Problem(path, _message(detail))]

@@ -13,8 +13,8 @@ from sim.scenario import canonical, document
 from sim.scenario.checks import check
 from sim.scenario.document import Document, Location, dotted
 from sim.scenario.faults import Problem, Problems, faults
+from sim.scenario.mending import beyond
 from sim.scenario.overrides import COMMAND_LINE, assignment, placed
-from sim.scenario.shapes import child, names
 from sim.scenario.spec import Scenario
 from sim.scenario.validation import load_policies, validate
 from sim.scenario.variants import check_variants
@@ -56,7 +56,7 @@ def loads(text: str, sets: Sequence[str] = (), *, file: str = "<text>", folder: 
         scenario = validate(data, folder)
         wrong = _check(scenario)
     except Problems as error:
-        wrong = [*error.found, *_beyond(data, error.found, folder)]
+        wrong = [*error.found, *beyond(data, error.found, folder, _check)]
     if wrong:
         raise ScenarioError(_faults(wrong, written, [path for path, _ in settings]))
     return scenario
@@ -103,31 +103,6 @@ def _check(scenario: Scenario) -> list[Problem]:
     """What is wrong between the parts of a scenario, and in the variants of its study."""
     wrong = check(scenario)
     return [*wrong, *check_variants(scenario, wrong)]
-
-
-def _beyond(data: dict[str, Any], found: Sequence[Problem], folder: Path) -> list[Problem]:
-    """What is wrong besides wrong keys and values, as far as the scenario makes sense without them."""
-    rest: dict[str, Any] = json.loads(json.dumps(data))
-    for problem in found:
-        *above, last = problem.path or ("",)
-        # An entry that others may name stays: without it they would be blamed.
-        if last not in names(Scenario, data, above) and problem.where == "value":
-            return []
-        place: Any = rest
-        for part in above:
-            place = child(place, part)
-        if isinstance(place, dict):
-            place.pop(last, None)
-    try:
-        wrong = _check(validate(rest, folder))
-    except Problems:
-        return []
-    return [problem for problem in wrong if not any(_together(problem.path, item.path) for item in found)]
-
-
-def _together(one: Location, other: Location) -> bool:
-    """Whether one place is the other or lies below it."""
-    return all(a == b for a, b in zip(one, other, strict=False))
 
 
 def _faults(wrong: Iterable[Problem], written: Document, set_paths: Sequence[Location]) -> list[Fault]:

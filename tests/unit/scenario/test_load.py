@@ -154,6 +154,23 @@ def test_wrong_values_do_not_hide_wrong_references():
     ]
 
 
+def test_a_wrong_required_value_does_not_hide_wrong_references():
+    text = (
+        (HERE / "good" / "base.yaml")
+        .read_text(encoding="utf-8")
+        .replace("kind: edge", "kind: egde")
+        .replace("process: periodic", "process: perodic")
+        .replace("yard: 4", "yrd: 4")
+    )
+    with pytest.raises(ScenarioError) as caught:
+        loads(text)
+    assert [fault.path for fault in caught.value.faults] == [
+        "infrastructure.sites.plant.kind",
+        "applications.cameras.users.yrd",
+        "applications.cameras.arrivals.process",
+    ]
+
+
 def test_a_wrong_entry_is_not_reported_again_where_it_is_named():
     text = (
         (HERE / "good" / "base.yaml").read_text(encoding="utf-8").replace("yard: {kind: device}", "yard: 3")

@@ -112,9 +112,12 @@ def _put(data: dict[str, Any], path: Location, value: Any) -> None:
     place: Any = data
     for part in above:
         place = child(place, part)
-    if isinstance(place, dict) and value is _ABSENT:
+    if isinstance(place, list):
+        if isinstance(last, int) and last < len(place) and value is not _ABSENT:
+            place[last] = value
+    elif isinstance(place, dict) and value is _ABSENT:
         place.pop(last, None)
-    elif isinstance(place, dict) or (isinstance(place, list) and isinstance(last, int) and last < len(place)):
+    elif isinstance(place, dict):
         place[last] = value
 
 

@@ -161,11 +161,13 @@ def test_a_wrong_required_value_does_not_hide_wrong_references():
         .replace("kind: edge", "kind: egde")
         .replace("process: periodic", "process: perodic")
         .replace("yard: 4", "yrd: 4")
+        .replace("between: [yard,", "between: [5,")
     )
     with pytest.raises(ScenarioError) as caught:
         loads(text)
     assert [fault.path for fault in caught.value.faults] == [
         "infrastructure.sites.plant.kind",
+        "infrastructure.network.links.lan.between.0",
         "applications.cameras.users.yrd",
         "applications.cameras.arrivals.process",
     ]

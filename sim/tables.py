@@ -102,8 +102,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
         signal      float -     value the policy looked at (its unit is the policy's)
         predicted   float -     value it forecast for the moment a new replica would be ready
         current     int   -     replicas it had asked for before
-        wanted      int   -     replicas the policy wished
-        applied     int   -     replicas after limits
+        wanted      int   -     replicas the signal (or the forecast) asks for
+        allowed     int   -     replicas after the policy's own windows and rates
+        applied     int   -     replicas after the bounds of the service
         ready       int   -     replicas ready at that moment
         reason      text  -     why applied differs from wanted
     """),

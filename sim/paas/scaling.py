@@ -71,11 +71,11 @@ class ScalingLoop:
         now = self._kernel.now
         seen = self.observe(now)
         policy, bounds = self._policy, self._service.bounds
-        wanted = int(policy.want(seen, now))
-        applied = min(max(wanted, bounds.minimum), bounds.maximum)
+        allowed = int(policy.want(seen, now))
+        applied = min(max(allowed, bounds.minimum), bounds.maximum)
         reason = str(getattr(policy, "reason", ""))
-        if applied != wanted:
-            reason = "minimum" if applied > wanted else "maximum"
+        if applied != allowed:
+            reason = "minimum" if applied > allowed else "maximum"
         self._rows.add(
             (
                 now,
@@ -84,7 +84,8 @@ class ScalingLoop:
                 float(getattr(policy, "signal", nan)),
                 float(getattr(policy, "predicted", nan)),
                 seen.wanted,
-                wanted,
+                int(getattr(policy, "recommended", allowed)),
+                allowed,
                 applied,
                 seen.ready,
                 reason,

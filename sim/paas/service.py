@@ -267,7 +267,9 @@ class Service:
     def _wake(self, now: float) -> None:
         """From zero: ask for the first replica without waiting for the autoscaler's next look."""
         count = max(1, self.bounds.minimum)
-        self._scaling_rows.add((now, self.name, "activation", 1.0, nan, 0, count, count, 0, "call-at-zero"))
+        self._scaling_rows.add(
+            (now, self.name, "activation", 1.0, nan, 0, count, count, count, 0, "call-at-zero")
+        )
         self.replica_set.scale(count)
 
     def came_up(self, replica: Replica) -> None:

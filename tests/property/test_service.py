@@ -16,12 +16,12 @@ from sim.kernel.kernel import Kernel
 from sim.kernel.recorder import Recorder
 from sim.kernel.series import integrate
 from sim.kernel.streams import RandomStreams
+from sim.paas.autoscaling.hpa_behaviour import Rules
 from sim.paas.calls import Call
 from sim.paas.policies.autoscalers import Hpa
 from sim.paas.policies.discipline import Skip
 from sim.paas.policies.engines import Concurrent, DynamicBatch
 from sim.paas.policies.filters import DEFAULT
-from sim.paas.policies.hpa import Rules
 from sim.paas.policies.order import Fifo
 from sim.paas.policies.routers import LeastLoad, PowerOfTwo, RandomRouter, RoundRobin
 from sim.paas.policies.scores import LeastAllocated

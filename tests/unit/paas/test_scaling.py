@@ -3,10 +3,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from sim.paas.autoscaling.hpa_behaviour import Rules
 from sim.paas.policies.autoscalers import Fixed, Hpa, Predictive
 from sim.paas.policies.engines import Concurrent
 from sim.paas.policies.forecasters import SeasonalNaive
-from sim.paas.policies.hpa import Rules
 
 
 # Not registered: the registry is shared by all tests.
@@ -126,7 +126,7 @@ def test_the_policy_of_the_scenario_is_not_touched(bench):
     configured = Hpa()
     bench.serve((1, 1, 2), autoscaler=configured)
     bench.finish(100.0)
-    assert configured._recommended == []
+    assert configured._controller.recommended == []
     assert configured.signal != configured.signal
 
 

@@ -80,6 +80,8 @@ class NodeType:
         device: its accelerator (or the processor that runs models), None for none in the catalog.
         price: USD per second.
         power: (utilisation 0..1, watts) points of its power curve.
+        rack_size: nodes of a pool that share a rack, filled in order; None: the whole pool is one rack.
+        nvlink_size: nodes of a pool that share one NVLink (or like) switch; 1: each has only its own.
     """
 
     name: str
@@ -87,10 +89,14 @@ class NodeType:
     device: Device | None = None
     price: float = 0.0
     power: tuple[tuple[float, float], ...] = ()
+    rack_size: int | None = None
+    nvlink_size: int = 1
 
     def __post_init__(self) -> None:
         if min(self.capacity) < 0.0 or not (self.capacity.cpu > 0.0 or self.capacity.accelerators > 0.0):
             raise ValueError(f"node type {self.name!r} needs cores or accelerators, and nothing below zero")
+        if self.nvlink_size < 1 or (self.rack_size is not None and self.rack_size < 1):
+            raise ValueError(f"node type {self.name!r}: racks and NVLink domains hold at least one node")
 
 
 class Node:
@@ -101,6 +107,8 @@ class Node:
         name: path, `iaas/<site>/<pool>/<k>`.
         site: where it stands.
         pool: `<site>/<pool>`.
+        rack: number of its rack in the cluster.
+        nvlink: number of its NVLink domain in the cluster.
         type: what it is.
         main: which resource `use`, `busy` and `allocated` count: accelerators if it has any, else cores.
         state: where it is in its life; set through the cluster only.
@@ -124,8 +132,10 @@ class Node:
         "index",
         "main",
         "name",
+        "nvlink",
         "on",
         "pool",
+        "rack",
         "requested",
         "site",
         "state",
@@ -140,6 +150,8 @@ class Node:
         self.name = name
         self.site = site
         self.pool = pool
+        self.rack = -1
+        self.nvlink = -1
         self.type = node_type
         self.main = 2 if node_type.capacity.accelerators > 0.0 else 0
         self.state = NodeState.PROVISIONING
@@ -194,6 +206,8 @@ class Cluster:
         site_id: place of each node's site in `site_names`.
         pool_id: place of each node's pool in `pool_names`.
         device_id: place of each node's device in `device_names`, -1 for none.
+        rack_id: number of each node's rack.
+        nvlink_id: number of each node's NVLink domain.
         accelerator_memory: bytes of memory of one device of each node.
         price: USD per second of each node.
     """
@@ -203,6 +217,8 @@ class Cluster:
         self._table = ctx.recorder.table("nodes")
         self._listeners: list[Listener] = []
         self._in_pool: dict[str, int] = {}
+        self._racks: dict[tuple[str, int], int] = {}
+        self._nvlinks: dict[tuple[str, int], int] = {}
         self.nodes: list[Node] = []
         self.site_names: list[str] = []
         self.pool_names: list[str] = []
@@ -210,7 +226,9 @@ class Cluster:
         wide, flat = np.zeros((0, len(RESOURCE_NAMES))), np.zeros(0)
         self._columns: dict[str, npt.NDArray[Any]] = {"total": wide, "free": wide}
         self._columns |= {"ready": flat.astype(np.bool_), "accelerator_memory": flat, "price": flat}
-        self._columns |= dict.fromkeys(("site_id", "pool_id", "device_id"), flat.astype(np.int64))
+        self._columns |= dict.fromkeys(
+            ("site_id", "pool_id", "device_id", "rack_id", "nvlink_id"), flat.astype(np.int64)
+        )
         self._grow(16)
 
     def _grow(self, room: int) -> None:
@@ -228,6 +246,8 @@ class Cluster:
         self.site_id: npt.NDArray[np.int64] = columns["site_id"][:n]
         self.pool_id: npt.NDArray[np.int64] = columns["pool_id"][:n]
         self.device_id: npt.NDArray[np.int64] = columns["device_id"][:n]
+        self.rack_id: npt.NDArray[np.int64] = columns["rack_id"][:n]
+        self.nvlink_id: npt.NDArray[np.int64] = columns["nvlink_id"][:n]
         self.accelerator_memory: npt.NDArray[np.float64] = columns["accelerator_memory"][:n]
         self.price: npt.NDArray[np.float64] = columns["price"][:n]
 
@@ -250,6 +270,8 @@ class Cluster:
         device = node_type.device
         self.total[index] = self.free[index] = node_type.capacity
         self.site_id[index], self.pool_id[index] = self.declare(site, pool)
+        node.rack = self.rack_id[index] = _number(self._racks, path, k, node_type.rack_size)
+        node.nvlink = self.nvlink_id[index] = _number(self._nvlinks, path, k, node_type.nvlink_size)
         self.device_id[index] = _place(self.device_names, device.name) if device is not None else -1
         self.accelerator_memory[index] = device.memory if device is not None else 0.0
         self.price[index] = node_type.price
@@ -384,3 +406,8 @@ def _place(names: list[str], name: str) -> int:
     if name not in names:
         names.append(name)
     return names.index(name)
+
+
+def _number(known: dict[tuple[str, int], int], pool: str, k: int, size: int | None) -> int:
+    """Number, in the cluster, of the block of `size` nodes that the k-th node of a pool is in."""
+    return known.setdefault((pool, 0 if size is None else k // size), len(known))

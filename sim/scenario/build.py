@@ -144,6 +144,8 @@ def _pools(platform: Platform) -> list[NodePool]:
                 catalog.device(instance.device) if instance.device is not None else None,
                 instance_price(infrastructure, pool),
                 power_curve(infrastructure, pool),
+                pool.rack_size,
+                pool.nvlink_size,
             )
             made.append(
                 NodePool(

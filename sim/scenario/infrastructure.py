@@ -172,6 +172,12 @@ class Pool(Spec):
     price: DollarsPerSecond | None = Field(
         default=None, description="instead of the price of the instance type"
     )
+    rack_size: Annotated[int, Ge(1), Le(MOST)] | None = Field(
+        default=None, description="nodes that share a rack; the pool is one rack unless given"
+    )
+    nvlink_size: Annotated[int, Ge(1), Le(MOST)] = Field(
+        default=1, description="nodes that share an NVLink switch, as 18 in an NVL72"
+    )
 
 
 class Site(Spec):

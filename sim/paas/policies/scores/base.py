@@ -1,0 +1,43 @@
+"""What every scorer is: `score(unit, nodes, candidates)`, a number each, more is better.
+
+The scheduler maps each scorer's numbers to 0..100 over the candidates (lowest 0, highest 100; all
+equal: all 0), weights and adds them; the highest sum wins, ties go to the lowest node index.
+`nodes.free` does not yet hold the unit that is to be placed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sim.paas.placement import Nodes
+    from sim.paas.units import Unit
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+class Score(Protocol):
+    """What the scheduler needs of a scorer; `start(scheduler)` is called first if there is one."""
+
+    def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
+        """One number per candidate, more is better."""
+        ...
+
+
+def weights_of(unit: Unit, cpu: float, memory: float, accelerators: float) -> list[tuple[int, float]]:
+    """(column, weight) of what counts; accelerators only for a unit that asks for some."""
+    wanted = accelerators if unit.resources.accelerators > 0 else 0.0
+    return [(k, w) for k, w in enumerate((cpu, memory, wanted)) if w > 0]
+
+
+def free_shares(unit: Unit, nodes: Nodes, candidates: Indices, column: int) -> Floats:
+    """Share of a resource that would stay free, 0 where the node has none of it."""
+    total: Floats = nodes.total[candidates, column]
+    left: Floats = nodes.free[candidates, column] - unit.resources[column]
+    if total.min() > 0:
+        return np.asarray(left / total)
+    return np.divide(left, total, out=np.zeros_like(left), where=total > 0)

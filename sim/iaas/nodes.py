@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.catalog import Device
+from sim.iaas import room
 from sim.iaas.resources import RESOURCE_NAMES, TOLERANCE, InvariantError, Resources
 from sim.kernel.context import Context
 from sim.kernel.series import StepSeries
@@ -60,6 +61,7 @@ class Placed(Protocol):
 
     id: int
     node: Node | None
+    devices: tuple[int, ...]
 
     @property
     def resources(self) -> Resources:
@@ -201,7 +203,8 @@ class Cluster:
     Attributes:
         nodes: every node there ever was, by index.
         total: what each node has, one row a node, one column a resource.
-        free: what each node has left.
+        room: what each node has left, device by device; see `sim.iaas.room`.
+        free: what each node has left, one column a resource.
         ready: whether each node takes new units.
         site_id: place of each node's site in `site_names`.
         pool_id: place of each node's pool in `pool_names`.
@@ -223,25 +226,31 @@ class Cluster:
         self.site_names: list[str] = []
         self.pool_names: list[str] = []
         self.device_names: list[str] = []
-        wide, flat = np.zeros((0, len(RESOURCE_NAMES))), np.zeros(0)
-        self._columns: dict[str, npt.NDArray[Any]] = {"total": wide, "free": wide}
+        flat = np.zeros(0)
+        self._columns: dict[str, npt.NDArray[Any]] = {
+            "total": room.table(0, len(RESOURCE_NAMES)),
+            "room": room.table(0, room.FIRST),
+        }
         self._columns |= {"ready": flat.astype(np.bool_), "accelerator_memory": flat, "price": flat}
         self._columns |= dict.fromkeys(
             ("site_id", "pool_id", "device_id", "rack_id", "nvlink_id"), flat.astype(np.int64)
         )
         self._grow(16)
 
-    def _grow(self, room: int) -> None:
+    def _grow(self, rows: int) -> None:
         for name, column in self._columns.items():
-            more = np.zeros((room - len(column), *column.shape[1:]), column.dtype)
-            self._columns[name] = np.concatenate([column, more])
+            if column.ndim == 2:
+                self._columns[name] = room.widened(column, rows, column.shape[1])
+            else:
+                self._columns[name] = np.concatenate([column, np.zeros(rows - len(column), column.dtype)])
         self._show(len(self.nodes))
 
     def _show(self, n: int) -> None:
         """Let the public columns end at the last node; they are views, so writes show at once."""
         columns = self._columns
         self.total: npt.NDArray[np.float64] = columns["total"][:n]
-        self.free: npt.NDArray[np.float64] = columns["free"][:n]
+        self.room: npt.NDArray[np.float64] = columns["room"][:n]
+        self.free: npt.NDArray[np.float64] = self.room[:, : room.WHOLE]
         self.ready: npt.NDArray[np.bool_] = columns["ready"][:n]
         self.site_id: npt.NDArray[np.int64] = columns["site_id"][:n]
         self.pool_id: npt.NDArray[np.int64] = columns["pool_id"][:n]
@@ -266,9 +275,13 @@ class Cluster:
         self.nodes.append(node)
         if index == len(self._columns["ready"]):
             self._grow(2 * index)
+        if room.width(node_type.capacity) > self.room.shape[1]:
+            table = self._columns["room"]
+            self._columns["room"] = room.widened(table, len(table), room.width(node_type.capacity))
         self._show(index + 1)
         device = node_type.device
-        self.total[index] = self.free[index] = node_type.capacity
+        self.total[index] = node_type.capacity
+        room.fill(self.room, index, node_type.capacity)
         self.site_id[index], self.pool_id[index] = self.declare(site, pool)
         node.rack = self.rack_id[index] = _number(self._racks, path, k, node_type.rack_size)
         node.nvlink = self.nvlink_id[index] = _number(self._nvlinks, path, k, node_type.nvlink_size)
@@ -284,8 +297,7 @@ class Cluster:
 
     def fits(self, resources: Resources) -> npt.NDArray[np.bool_]:
         """Which nodes are ready and have that much left."""
-        enough = self.free + TOLERANCE * self.total >= resources
-        return np.logical_and(self.ready, np.logical_and.reduce(enough, axis=1))
+        return np.logical_and(self.ready, ~room.lacks(self.room, resources))
 
     def listen(self, fn: Listener) -> None:
         """Call `fn(event, node)` at once whenever something changes.
@@ -306,12 +318,14 @@ class Cluster:
             raise InvariantError(f"unit {unit.id} is on {unit.node.name} and cannot be bound to {node.name}")
         if node.state is not NodeState.READY:
             raise InvariantError(f"unit {unit.id} cannot be bound: {node.name} is {node.state.name}")
-        total = node.type.capacity
-        left = [have - need for have, need in zip(self.free[index].tolist(), unit.resources, strict=True)]
-        for name, rest, whole, need in zip(RESOURCE_NAMES, left, total, unit.resources, strict=True):
-            if rest < -TOLERANCE * whole or not need >= 0.0:
-                raise InvariantError(f"{node.name}: unit {unit.id} wants {need} {name}, {rest + need} left")
-        self.free[index] = [max(0.0, rest) for rest in left]
+        for column, least in room.needed(unit.resources):
+            have = float(self.room[index, column])
+            if have < least * (1.0 - TOLERANCE):
+                what = RESOURCE_NAMES[min(column, room.ACCELERATORS) if column >= room.WHOLE else column]
+                raise InvariantError(f"{node.name}: unit {unit.id} wants {least:g} {what}, {have} left")
+        if not min(unit.resources) >= 0.0:
+            raise InvariantError(f"unit {unit.id} wants less than nothing: {unit.resources}")
+        unit.devices = room.take(self.room, index, unit.resources)
         node.units[unit.id] = unit
         unit.node = node
         self._show_allocated(node)
@@ -381,8 +395,12 @@ class Cluster:
             raise InvariantError(f"unit {unit.id} has no place to give up")
         unit.node = None
         index = node.index
-        # An empty node is whole again, whatever rounding did to the sums before.
-        self.free[index] = self.free[index] + unit.resources if node.units else node.type.capacity
+        if node.units:
+            room.give(self.room, index, unit.resources, unit.devices)
+        else:
+            # An empty node is whole again, whatever rounding did to the sums before.
+            room.fill(self.room, index, node.type.capacity)
+        unit.devices = ()
         self._show_allocated(node)
         return node
 

@@ -13,7 +13,7 @@ from math import inf
 
 import numpy as np
 
-from sim.paas.capacity import Floats, pack, slots
+from sim.iaas.room import Floats, after, give, pack, slots, take
 from sim.paas.placement import Placer
 from sim.paas.policies.filters import Mask
 from sim.paas.units import Group, Unit
@@ -42,7 +42,7 @@ class Reservation:
     def __init__(self, head: Group, placer: Placer, running: Iterable[Ending], now: float) -> None:
         cluster = placer.cluster
         self.until = inf
-        self._free: Floats = cluster.free.copy()
+        self._free: Floats = cluster.room.copy()
         self._kinds: list[tuple[tuple[float, ...], int, Mask]] = []
         first = 0
         for shape, count in head.shape:
@@ -58,14 +58,14 @@ class Reservation:
 
     def mask(self, unit: Unit) -> Mask:
         """Nodes the unit may occupy beyond `until` such that the head still fits then."""
-        left = self._total - self._room + self._rooms(self._free - np.asarray(unit.resources))
+        left = self._total - self._room + self._rooms(after(self._free, unit.resources))
         # Room that is pinned for the head's other kinds is nobody else's, free as it is now.
         return (left >= self._count) & (slots(self._free, unit.resources, 1) > 0)
 
     def take(self, unit: Unit, node: int) -> None:
         """The unit will occupy the node beyond `until`."""
         self._undo.append((node, self._free[node].copy(), float(self._room[node])))
-        self._free[node] -= unit.resources
+        take(self._free, node, unit.resources)
         if self._allowed[node]:
             row = slots(self._free[node : node + 1], self._resources, self._count)
             self._total += float(row[0]) - float(self._room[node])
@@ -94,7 +94,7 @@ class Reservation:
                 if unit.node is None:
                     continue
                 at = unit.node.index
-                free[at] += unit.resources
+                give(free, at, unit.resources, unit.devices)
                 if self.until < inf:
                     continue
                 for kind, (resources, count, allowed) in enumerate(self._kinds):

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sim.iaas import room
 from sim.iaas.nodes import NodeState, NodeType
 from sim.iaas.pools import NodePool
-from sim.paas.capacity import pack, slots
+from sim.iaas.room import pack, slots
 from sim.paas.placement import Placer, verdict
 from sim.paas.queue import Bucket
 from sim.paas.units import Group, Shape, Unit
@@ -27,7 +28,9 @@ class Template:
     def __init__(self, node_type: NodeType, site: str, pool: str) -> None:
         device = node_type.device
         self.total = np.array([node_type.capacity], dtype=np.float64)
-        self.free = self.total
+        self.room = room.table(1, room.width(node_type.capacity))
+        room.fill(self.room, 0, node_type.capacity)
+        self.free = self.room[:, : room.WHOLE]
         self.ready = np.ones(1, dtype=np.bool_)
         self.site_id = self.pool_id = np.zeros(1, dtype=np.int64)
         self.device_id = np.array([-1 if device is None else 0], dtype=np.int64)
@@ -47,8 +50,11 @@ def ever_fits(group: Group, placer: Placer, pools: Sequence[NodePool]) -> bool:
     elastic = {pool.path for pool in pools}
     here = [node.state not in _ENDED and node.pool not in elastic for node in cluster.nodes]
     templates = [Template(pool.node_type, pool.site, pool.path) for pool in pools]
-    rows = [np.repeat(t.total, pool.maximum, axis=0) for t, pool in zip(templates, pools, strict=True)]
-    free = np.concatenate([cluster.total, *rows])
+    rows = [np.repeat(t.room, pool.maximum, axis=0) for t, pool in zip(templates, pools, strict=True)]
+    empty = room.table(len(cluster.nodes), cluster.room.shape[1])
+    for node in cluster.nodes:
+        room.fill(empty, node.index, node.type.capacity)
+    free = room.stacked([empty, *rows])
     first = 0
     for shape, count in group.shape:
         unit = group.units[first]
@@ -84,8 +90,8 @@ class ScaleUp:
         cluster = self._placer.cluster
         coming = [pool.pending for pool in self._pools]
         blocks = [there + room for there, room in zip(coming, rooms, strict=True)]
-        rows = [np.repeat(t.total, size, axis=0) for t, size in zip(self._templates, blocks, strict=True)]
-        free = np.concatenate([cluster.free, *rows])
+        rows = [np.repeat(t.room, size, axis=0) for t, size in zip(self._templates, blocks, strict=True)]
+        free = room.stacked([cluster.room, *rows])
         empty = free.copy()
         for bucket in buckets:
             self._seat(bucket, free, blocks)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.iaas.nodes import Cluster
-from sim.paas.capacity import Floats, slots
+from sim.iaas.room import Floats, slots, take
 from sim.paas.policies.filters import Filter, Mask
 from sim.paas.policies.scores import Indices, Score
 from sim.paas.units import Group, Shape, Unit
@@ -30,7 +30,11 @@ class Nodes(Protocol):
 
     @property
     def free(self) -> Floats:
-        """What each node has left."""
+        """What each node has left, one column a resource."""
+
+    @property
+    def room(self) -> Floats:
+        """What each node has left, device by device; see `sim.iaas.room`."""
 
     @property
     def ready(self) -> Mask:
@@ -130,7 +134,7 @@ class Placer:
         for shape, count in group.shape:
             unit = group.units[first]
             first += count
-            room = slots(self.cluster.free, shape[0], count)
+            room = slots(self.cluster.room, shape[0], count)
             if room[self.allowed(unit) & self.cluster.ready].sum() < count:
                 return False
         return True
@@ -145,7 +149,7 @@ class Placer:
             if self._log is not None:
                 self._log.short(units[0], self.filters)
             return None
-        free = self.cluster.free
+        free = self.cluster.room
         chosen: list[int] = []
         before: list[Floats] = []
         for unit in units:
@@ -155,7 +159,7 @@ class Placer:
             # The exact row is put back afterwards: (a - b) + b need not be a.
             chosen.append(at)
             before.append(free[at].copy())
-            free[at] -= unit.resources
+            take(free, at, unit.resources)
             self.count(unit.owner, at, 1)
             if gate is not None:
                 gate.take(unit, at)

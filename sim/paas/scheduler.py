@@ -17,7 +17,7 @@ from typing import Literal
 
 from sim.iaas.nodes import Cluster, Node
 from sim.iaas.pools import NodePool
-from sim.iaas.resources import TOLERANCE
+from sim.iaas.room import fits
 from sim.kernel.context import Context
 from sim.paas.backfill import Ending, Reservation
 from sim.paas.decisions import SAMPLE, DecisionLog
@@ -163,11 +163,8 @@ class Scheduler:
         at = node.index
         if not self.cluster.ready[at]:
             return False
-        free = self.cluster.free[at].tolist()
         for unit in bucket.samples:
-            if self.placer.allowed(unit)[at] and all(
-                have >= need * (1 - TOLERANCE) for have, need in zip(free, unit.resources, strict=True)
-            ):
+            if self.placer.allowed(unit)[at] and fits(self.cluster.room, at, unit.resources):
                 return True
         return False
 

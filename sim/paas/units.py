@@ -42,6 +42,7 @@ class Unit:
         "accelerator_memory",
         "bound",
         "device",
+        "devices",
         "ended",
         "group",
         "id",
@@ -90,6 +91,8 @@ class Unit:
         #: Filters may look at these attributes only: the scheduler remembers answers by shape.
         self.shape: Shape = (resources, site, pools, device, accelerator_memory)
         self.node: Node | None = None
+        #: Numbers of the devices it has on its node.
+        self.devices: tuple[int, ...] = ()
         #: Name of the node it was bound to last, "" before.
         self.where = ""
         self.group: Group | None = None

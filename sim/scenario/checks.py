@@ -147,6 +147,11 @@ def _jobs(scenario: Scenario) -> Iterator[Problem]:
 def _place(scenario: Scenario, at: Location, work: Service | JobClass) -> Iterator[Problem]:
     """Whether one replica (or worker) fits on some node of the pools it may use."""
     sites = scenario.infrastructure.sites
+    accelerators = work.resources.accelerators
+    if accelerators > 1 and accelerators != int(accelerators):
+        message = f"a share of one accelerator (below 1) or whole ones, not {accelerators:g}"
+        yield Problem((*at, "resources", "accelerators"), message)
+        return
     if work.device is not None and work.device not in catalog.names("device"):
         yield from _catalog((*at, "device"), "device", work.device)
         return

@@ -108,7 +108,9 @@ class Resources(Spec):
 
     cpu: Cores = Field(default=1.0, description="virtual cores")
     memory: Bytes = Field(default=0.0, description="main memory")
-    accelerators: Annotated[float, Ge(0), Le(1024)] = Field(default=0.0, description="accelerators")
+    accelerators: Annotated[float, Ge(0), Le(1024)] = Field(
+        default=0.0, description="whole accelerators, or below 1 a share of a single one"
+    )
     disk: Bytes = Field(default=0.0, description="local disk")
 
 

@@ -33,7 +33,9 @@ class Unit:
 
 
 amount = st.sampled_from([0.0, 0.1, 0.3, 1.0, 1.7, 3.0])
-requests = st.builds(Resources, cpu=amount, memory=amount, accelerators=amount, disk=amount)
+# A share of one accelerator, or whole ones.
+shares = st.sampled_from([0.0, 0.1, 0.3, 1.0, 2.0])
+requests = st.builds(Resources, cpu=amount, memory=amount, accelerators=shares, disk=amount)
 acts = st.one_of(
     st.tuples(st.just("bind"), requests, st.integers(0, 5)),
     st.tuples(st.just("release"), st.integers(0, 30), st.none()),

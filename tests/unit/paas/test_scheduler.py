@@ -13,7 +13,6 @@ from sim.kernel.distributions import Constant
 from sim.kernel.kernel import Kernel
 from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
-from sim.paas.capacity import pack, slots
 from sim.paas.policies.discipline import Easy, Skip, Strict
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.policies.order import ByPriority, Fifo
@@ -429,18 +428,3 @@ class TestDecisions:
             world.submit(1)
         world.run()
         assert [row["unit"] for row in self.rows(world)] == [0, 100, 200]
-
-
-@pytest.mark.parametrize(
-    ("resources", "expected"), [((1, 0), [3, 1, 0]), ((1, 2), [2, 1, 0]), ((0, 0), [9, 9, 9])]
-)
-def test_slots_count_whole_units(resources, expected):
-    assert slots(np.array([[3.5, 5.0], [1.0, 9.0], [0.0, 2.0]]), resources, 9).tolist() == expected
-
-
-def test_pack_fills_the_first_nodes_and_says_how_many_it_seated():
-    free = np.array([[3.0], [5.0], [2.0]])
-    assert pack(free, np.array([True, False, True]), (1.0,), 4) == 4
-    assert free.tolist() == [[0.0], [5.0], [1.0]]
-    assert pack(free, np.ones(3, dtype=bool), (2.0,), 9) == 2
-    assert free.tolist() == [[0.0], [1.0], [1.0]]

@@ -154,6 +154,7 @@ class Service:
         )
         self._ready = self.replica_set.ready
         self.scaling = None if autoscaler is None else ScalingLoop(self, fresh(autoscaler), period)
+        self._wakes = bool(getattr(autoscaler, "wakes", True))
 
     def start(self) -> None:
         """Ask for the initial replicas and begin to scale; called once, when the run begins."""
@@ -254,9 +255,9 @@ class Service:
         if self.bounds.maximum == 0:
             self.refuse(call, "no-replicas", now)
             return
-        if self.replica_set.wanted == 0:
+        if self.replica_set.wanted == 0 and self._wakes:
             self._wake(now)
-        if self.queue is not None and len(self.held) >= self.queue * self.replica_set.wanted:
+        if self.queue is not None and len(self.held) >= self.queue * max(1, self.replica_set.wanted):
             self.refuse(call, "queue-full", now)
             return
         call.entry = self.held.push(call)

@@ -4,7 +4,8 @@ An autoscaler is a policy with `want(observation, now)` and a `period` at which 
 loop in `sim.paas.scaling` builds the observation, holds the answer within the service's bounds,
 records it and applies it. For the record a policy may set attributes in `want`: `signal` (the value
 it looked at), `predicted` (what it forecast), `recommended` (replicas before its own windows and
-rates held it back) and `reason` (what held it back).
+rates) and `reason` (what held it back). A class attribute `wakes = False` says that a call which
+finds no replica wanted waits for the policy's own look.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class Hpa:
             proposals = self._proposals(observation, current)
         decision = controller.reconcile(current, proposals, now)
         self.recommended = decision.desired
-        self.reason = _REASONS[decision.reason]
+        self.reason = REASONS[decision.reason]
         return decision.replicas
 
     def _proposals(self, seen: Observation, current: int) -> list[int | None]:
@@ -139,7 +139,7 @@ class Hpa:
 
 
 #: The controller's words, in those of the scaling table.
-_REASONS = {
+REASONS = {
     "DesiredWithinRange": "",
     "ScaleUpStabilized": "stabilised",
     "ScaleDownStabilized": "stabilised",

@@ -43,19 +43,19 @@ def _write(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """The text without what a terminal would obey; names of files and columns may hold it."""
     return _CONTROL.sub("\ufffd", text)
 
 
 def note(text: str) -> None:
     """A line for the person at the terminal (stderr)."""
-    _write(sys.stderr, _harmless(text) + "\n")
+    _write(sys.stderr, harmless(text) + "\n")
 
 
 def out(text: str) -> None:
     """A line of data (stdout)."""
-    _write(sys.stdout, _harmless(text) + "\n")
+    _write(sys.stdout, harmless(text) + "\n")
 
 
 def out_json(data: Any) -> None:
@@ -135,7 +135,7 @@ class Progress:
         if not live:
             note(line)
             return
-        line = _harmless(line)[: max(20, self.console.width - 1)]
+        line = harmless(line)[: max(20, self.console.width - 1)]
         _write(sys.stderr, "\r" + line.ljust(self.width))
         self.width = len(line)
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "validate": ("sim.cli.files", "Check scenario files; says every fault with its line."),
     "init": ("sim.cli.files", "Write a commented scenario to start from."),
     "schema": ("sim.cli.files", "Print the JSON Schema of scenario files, for editors."),
+    "trace": ("sim.cli.trace", "Inspect, convert and generate traces of training jobs."),
     "list": ("sim.cli.names", "List policies and the rows of the catalog."),
     "describe": ("sim.cli.names", "Explain a policy or a row of the catalog."),
 }

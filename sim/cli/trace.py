@@ -1,0 +1,157 @@
+"""`stratus trace`: what is in a trace of training jobs, and the same in the plain format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import click
+
+from sim.cli.console import common, console, note, out, out_json
+from sim.errors import UsageError
+
+if TYPE_CHECKING:
+    from sim.saas.jobtraces.formats import Trace
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _formats() -> list[str]:
+    from sim.saas.jobtraces.formats import FormatName
+
+    return list(get_args(FormatName))
+
+
+class _Format(click.ParamType):  # type: ignore[type-arg]
+    """Names of formats, looked up only when one is given: they are not needed for `--help`."""
+
+    name = "format"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from sim.errors import did_you_mean
+
+        if value not in _formats():
+            self.fail(f"no format is called {value!r}{did_you_mean(value, _formats())}", param, ctx)
+        return value
+
+
+def _reading(on_bad_row: str) -> Callable[[F], F]:
+    """Arguments of the commands that read a trace."""
+
+    def decorate(command: F) -> F:
+        for option in (
+            click.option(
+                "--throughputs",
+                type=click.Path(path_type=Path),
+                help="Gavel's table of steps per second (JSON), for traces that count steps.",
+            ),
+            click.option(
+                "--on-bad-row",
+                type=click.Choice(["stop", "skip"]),
+                default=on_bad_row,
+                show_default=True,
+                help="A row that is not of the format: an error, or counted and passed over.",
+            ),
+            click.option(
+                "--format", "form", type=_Format(), default="auto", help="Told by the file unless given."
+            ),
+            click.argument("file", type=click.Path(path_type=Path)),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.group("trace")
+@common
+def trace_command(plugins: tuple[Path, ...]) -> None:
+    """Inspect, convert and generate traces of training jobs.
+
+    Formats: philly, philly-csv, pai-v2020, pai-v2020-sample, openb-v2023, helios, acme, swf, gavel, plain;
+    each may be packed by gzip.
+    """
+
+
+@trace_command.command("inspect")
+@_reading("skip")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@common
+def inspect_command(
+    file: Path,
+    form: str,
+    on_bad_row: str,
+    throughputs: Path | None,
+    as_json: bool,
+    plugins: tuple[Path, ...],
+) -> None:
+    """Say what is in a trace: jobs, bad rows, arrivals, sizes, durations, tenants, how the jobs ended."""
+    from sim.cli.tracing import show
+    from sim.saas.jobtraces.summary import inspect
+
+    found = inspect(_trace(file, form, on_bad_row, throughputs))
+    if as_json:
+        out_json({"version": 1, **found})
+    else:
+        show(found, console())
+
+
+@trace_command.command("convert")
+@_reading("stop")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file; else to stdout.")
+@common
+def convert_command(
+    file: Path,
+    form: str,
+    on_bad_row: str,
+    throughputs: Path | None,
+    output: Path | None,
+    plugins: tuple[Path, ...],
+) -> None:
+    """Write a trace as plain CSV, in the order of the arrivals."""
+    from sim.saas.jobtraces.ordering import ordered
+
+    trace = _trace(file, form, on_bad_row, throughputs)
+    _written(ordered(trace.jobs()), output)
+    ledger = trace.ledger
+    for reason, count in sorted(ledger.left_out.items()):
+        note(f"{count} left out: {reason}")
+    if ledger.first is not None:
+        note(f"{ledger.bad} bad rows skipped; the first: {ledger.first}")
+
+
+def _trace(file: Path, form: str, on_bad_row: str, table: Path | None) -> Trace:
+    from sim.saas.jobtraces.formats import Trace
+    from sim.saas.jobtraces.gavel import throughputs
+
+    speeds = None if table is None else throughputs(table)
+    return Trace(file, form, on_bad_row, speeds)  # type: ignore[arg-type]
+
+
+def _written(jobs: Any, output: Path | None) -> None:
+    """Write jobs as plain CSV; a file appears when it is complete."""
+    import sys
+    import tempfile
+
+    from sim.saas.jobtraces.plain import write
+
+    if output is None:
+        write(jobs, sys.stdout)
+        return
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=output.parent, prefix=f".{output.name}.", delete=False, encoding="utf-8", newline=""
+        ) as file:
+            partial = Path(file.name)
+            try:
+                count = write(jobs, file)
+                file.close()
+                partial.replace(output)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+    out(str(output))
+    note(f"{count} jobs")

@@ -1,0 +1,1 @@
+"""Traces of training jobs in the formats they are published in, and jobs drawn from presets."""

@@ -1,0 +1,82 @@
+"""The plain format of Stratus: a CSV of one job a row, as `stratus trace convert` writes it.
+
+`arrival_s` is needed. What a row leaves empty, or a file has no column for, the class of jobs draws.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from math import floor, isnan, nan
+from typing import IO, Any, get_args
+
+from sim.saas.jobtraces.record import BadRow, Job, Status
+from sim.saas.jobtraces.rows import MOST, Row
+from sim.saas.jobtraces.tables import Table
+
+#: Column of the file -> field of a job.
+COLUMNS = {
+    "id": "id",
+    "arrival_s": "arrival",
+    "duration_s": "work",
+    "workers": "workers",
+    "accelerators": "accelerators",
+    "cpu": "cpu",
+    "memory_bytes": "memory",
+    "nodes": "nodes",
+    "estimate_s": "estimate",
+    "wait_s": "wait",
+    "tenant": "tenant",
+    "priority": "priority",
+    "deadline_s": "deadline",
+    "device": "device",
+    "model": "model",
+    "status": "status",
+}
+
+_TEXTS = ("tenant", "device", "model", "id")
+_NUMBERS = ("duration_s", "accelerators", "cpu", "memory_bytes", "estimate_s", "wait_s", "deadline_s")
+
+
+def _job(row: Row) -> Job:
+    numbers: dict[str, Any] = {COLUMNS[name]: row.known(name) for name in _NUMBERS if row.has(name)}
+    texts: dict[str, Any] = {name: row.text(name) for name in _TEXTS if row.has(name)}
+    status = row.text("status")
+    if status and status not in get_args(Status):
+        raise BadRow(f"status: expected one of {', '.join(get_args(Status))}, got {status!r}")
+    return Job(
+        arrival=row.number("arrival_s"),
+        workers=row.whole("workers", 1) if row.text("workers") else 1,
+        nodes=row.whole("nodes") if row.text("nodes") else 0,
+        priority=row.known("priority", -MOST) if row.has("priority") else nan,
+        status=status,
+        **numbers,
+        **texts,
+    )
+
+
+PLAIN = Table(
+    "plain", "one job a row, as `stratus trace convert` writes it", ("arrival_s",), _job, known=tuple(COLUMNS)
+)
+
+
+def write(jobs: Iterable[Job], file: IO[str]) -> int:
+    """Write jobs in time order; arrivals count from the midnight before the first. Returns their number."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    midnight, count = nan, 0
+    for job in jobs:
+        if isnan(midnight):
+            midnight = floor(job.arrival / 86400) * 86400.0
+        shown = job._replace(arrival=job.arrival - midnight)
+        writer.writerow([_cell(getattr(shown, field)) for field in COLUMNS.values()])
+        count += 1
+    return count
+
+
+def _cell(value: float | str) -> str:
+    if isinstance(value, str):
+        return value
+    if isnan(value):
+        return ""
+    return str(int(value)) if value == int(value) else repr(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sim.report import timeline
 from sim.report.html import page
-from sim.report.sections import Charts
+from sim.report.sections import Scope
 from sim.report.view import view
 from sim.study.results import STEPS, Results
 
@@ -37,7 +37,7 @@ def render(folder: Path) -> None:
 
 def _timeline(results: Results, folder: Path) -> None:
     """The timeline of the first kept run of the arm that answers the question."""
-    cell = Charts(results).focus()
+    cell = Scope(results).focus()
     kept = next((run for run in results.runs(cell) if run["kept"]), None)
     if kept is None:
         return

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sim.metrics import Metric, lookup
-from sim.report import sections, theme, words
+from sim.report import theme, words
 from sim.report.charts import Chart
-from sim.report.sections import Section
+from sim.report.sections import Scope, Section, sections
+from sim.report.sections.lead import lead
 from sim.study.results import Results
 from sim.units import show
 
@@ -90,26 +91,26 @@ def view(results: Results, *, drawn: bool) -> View:
     summary, manifest = results.summary, results.manifest
     scenario = summary["scenario"]
     figure, answer = words.answer(summary)
-    charts = sections.Charts(results) if drawn else None
+    scope = Scope(results) if drawn else None
     return View(
         name=scenario["name"],
         question=scenario["question"] or scenario["name"],
         figure=figure,
         answer=answer,
-        lead=charts.lead() if charts is not None else None,
+        lead=lead(scope) if scope is not None else None,
         warnings=_warnings(summary),
         notice=scenario["notice"],
         tries=scenario["try"],
         numbers=_numbers(summary),
         choice=_choice(summary),
-        tables=_tables(summary, charts.at if charts is not None else None),
+        tables=_tables(summary, scope.at if scope is not None else None),
         sources=scenario["sources"],
         method=_method(summary, manifest),
         scenario=results.scenario_text,
         version=manifest["stratus"],
         seed=manifest["seed"],
         digest=manifest["scenario"]["digest"][:8],
-        sections=charts.sections() if charts is not None else (),
+        sections=sections(scope) if scope is not None else (),
     )
 
 

@@ -1,0 +1,41 @@
+"""Which charts a report has: chosen by what the study compares and what its platform consists of.
+
+One file an idea; `Scope` is what they all look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sim.report.charts import Chart
+from sim.report.sections import infrastructure, jobs, lead, requests, services
+from sim.report.sections.scope import Scope
+
+__all__ = ["Scope", "Section", "sections"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Charts about one thing."""
+
+    title: str
+    text: str
+    charts: Sequence[Chart]
+
+
+def sections(scope: Scope) -> list[Section]:
+    """All sections that have something to show."""
+    once = scope.first_replication()
+    made = [
+        Section("Latency", once, [*requests.latency(scope)]),
+        Section("What was dropped, and why", "", [*requests.dropped(scope)]),
+        Section("Replicas against demand", once, [*services.replicas(scope)]),
+        Section("Training jobs", once, [*jobs.jobs(scope)]),
+        Section("Use of the infrastructure", once, [*infrastructure.use(scope)]),
+        Section(
+            "Cost, energy, carbon", f"Means over replications{scope.where()}.", [*infrastructure.bills(scope)]
+        ),
+        Section("Along the axes", "", [*lead.along(scope)]),
+    ]
+    return [section for section in made if section.charts]

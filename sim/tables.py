@@ -69,6 +69,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ready       float s     moment it could serve (warmed up) or began to work
         ended       float s     moment it left the node
         reason      text  -     why it ended
+        cpu         float -     cores it reserves
+        memory      float bytes memory it reserves
+        accelerators float -    accelerators it reserves
+        disk        float bytes disk it reserves
     """),
     "jobs": _table("""
         id          int   -     number of the job
@@ -94,6 +98,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ready       float s     moment it first could run units
         ended       float s     moment it was given back
         reason      text  -     why it ended
+        cpu         float -     cores it has
+        memory      float bytes memory it has
+        accelerators float -    accelerators it has
+        disk        float bytes disk it has
+        device      text  -     its accelerator
+        accelerator_memory float bytes memory of one of them
     """),
     "scaling": _table("""
         time        float s     moment of the observation
@@ -109,14 +119,50 @@ TABLES: dict[str, tuple[Column, ...]] = {
         reason      text  -     why applied differs from wanted
     """),
     "decisions": _table("""
-        time        float s     moment of the scheduling attempt
-        unit        int   -     unit that was to be placed
+        id          int   -     number of the row, in order of the moments
+        time        float s     moment of it, of the first of equal attempts
+        group       int   -     units that are placed together: a gang or a replica; -1 for none
         owner       text  -     service or job
-        outcome     text  -     bound or waiting
+        shape       int   -     what it asks for, a row of `shapes`
+        outcome     text  -     queued, waiting, bound, preempted, holds (up the queue), open (nobody does)
+        key         float -     what the order made of it; smaller is tried earlier
+        ahead       int   -     groups before it in the queue
+        head        text  -     the first of them
+        by          text  -     who holds it up, or for whom it was preempted
+        until       float s     earliest start of who holds it up, or its own if it holds; infinite: unknown
+        unit        int   -     unit that was placed, or found no place
         node        text  -     node chosen
         candidates  int   -     nodes left after the filters
-        rejected    text  -     JSON: nodes removed by each filter's reason
-        scores      text  -     JSON: per finalist, the points of each scorer
+        reason      text  -     why it waits or was preempted; of one that holds, the discipline
+        last        float s     moment of the last attempt with the same answer
+        attempts    int   -     attempts with that answer in a row
+    """),
+    "rejections": _table("""
+        decision    int   -     row of `decisions`
+        reason      text  -     why the nodes were rejected, by the first filter that did
+        first       int   -     number of the first node of a stretch, -1 where only counted
+        last        int   -     number of the last node of the stretch
+        nodes       int   -     how many
+    """),
+    "finalists": _table("""
+        decision    int   -     row of `decisions`
+        rank        int   -     0 for the node chosen
+        node        int   -     number of the node
+        scorer      text  -     scorer
+        points      float -     its points, 0 to 100 over the candidates
+        weight      float -     by which they count
+    """),
+    "shapes": _table("""
+        shape       int   -     number of what a group asks for; a row for each kind of its units
+        units       int   -     units of this kind
+        cpu         float -     cores of each
+        memory      float bytes memory of each
+        accelerators float -    accelerators of each
+        disk        float bytes disk of each
+        site        text  -     the only site it may run at
+        pools       text  -     the only pools it may run in
+        device      text  -     accelerator it needs
+        accelerator_memory float bytes memory it needs on one accelerator
     """),
     "faults": _table("""
         time        float s     moment it began

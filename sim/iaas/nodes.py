@@ -416,7 +416,10 @@ class Cluster:
     def _write(self, node: Node, ended: float, reason: str) -> None:
         kind = node.type.name
         times = (node.requested, node.first_ready, ended)
-        self._table.add((node.index, node.name, node.pool, node.site, kind, *times, reason))
+        device = node.type.device
+        has = (*node.type.capacity, "" if device is None else device.name)
+        memory = 0.0 if device is None else device.memory
+        self._table.add((node.index, node.name, node.pool, node.site, kind, *times, reason, *has, memory))
 
 
 def _place(names: list[str], name: str) -> int:

@@ -291,7 +291,7 @@ class Jobs:
         """Write the row of a worker that ends now (or, with NaN, has not ended)."""
         unit.ended = self.kernel.now if ended is None else ended
         times = (unit.submitted, unit.bound, unit.pulled, unit.loaded, unit.ready, unit.ended)
-        self._unit_rows.add((unit.id, unit.kind, unit.owner, unit.where, *times, reason))
+        self._unit_rows.add((unit.id, unit.kind, unit.owner, unit.where, *times, reason, *unit.resources))
 
     def _record(self, job: TrainingJob, status: str) -> None:
         kind = job.kind

@@ -188,16 +188,14 @@ class Placer:
         if also is not None:
             ok = ok & also
         candidates: Indices = np.flatnonzero(ok)
-        log = self._log
-        if log is not None and log.active:
-            policies = self.scores if len(candidates) else []
-            points = [self._points(policy, unit, candidates) for policy, _ in policies]
+        points: list[Floats] = []
+        at = int(candidates[0]) if len(candidates) else -1
+        if len(candidates) > 1:
+            points = [self._points(policy, unit, candidates) for policy, _ in self.scores]
             at = self._choose(candidates, points)
-            log.looked(unit, self.filters, also, candidates, at, points)
-            return at
-        if len(candidates) < 2:
-            return int(candidates[0]) if len(candidates) else -1
-        return self._choose(candidates, [self._points(policy, unit, candidates) for policy, _ in self.scores])
+        if self._log is not None and self._log.active:
+            self._log.looked(unit, self.filters, also, candidates, at, points)
+        return at
 
     def _points(self, policy: Score, unit: Unit, candidates: Indices) -> Floats:
         """Scores mapped to 0..100 over the candidates; all 0 where they do not differ."""
@@ -208,8 +206,6 @@ class Placer:
         return points
 
     def _choose(self, candidates: Indices, points: list[Floats]) -> int:
-        if not len(candidates):
-            return -1
         total = np.zeros(len(candidates))
         for (_, weight), part in zip(self.scores, points, strict=True):
             total += weight * part

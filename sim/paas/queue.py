@@ -90,5 +90,14 @@ class WaitingQueue:
         for entry in sorted(self._entries.values()):
             yield entry[3]
 
+    def ahead(self, group: Group) -> tuple[float, int, Group | None]:
+        """The key of a waiting group, how many are before it, and the first of them."""
+        entry = first = self._entries[group.id]
+        count = 0
+        for bucket in self.buckets.values():
+            count += bisect_left(bucket.entries, entry)
+            first = min(first, bucket.entries[0])
+        return entry[0], count, None if first is entry else first[3]
+
     def _entry(self, group: Group, now: float) -> Entry:
         return (self._order.key(group, now), group.submitted, group.id, group)

@@ -267,6 +267,7 @@ class ReplicaSet:
                 unit.ready,
                 unit.ended,
                 reason,
+                *unit.resources,
             )
         )
 

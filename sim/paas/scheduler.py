@@ -20,7 +20,7 @@ from sim.iaas.pools import NodePool
 from sim.iaas.room import fits
 from sim.kernel.context import Context
 from sim.paas.backfill import Ending, Reservation
-from sim.paas.decisions import SAMPLE, DecisionLog
+from sim.paas.decisions import DecisionLog
 from sim.paas.elastic import ScaleUp, ever_fits
 from sim.paas.placement import Gate, Placer
 from sim.paas.policies.discipline import Discipline
@@ -64,11 +64,11 @@ class Scheduler:
     ) -> None:
         self.ctx = ctx
         self.cluster = cluster
+        self.queue = WaitingQueue(order)
         log = None
         if decisions != "off":
-            log = DecisionLog(ctx, cluster, scores, SAMPLE if decisions == "sampled" else 1)
+            log = DecisionLog(ctx, cluster, self.queue, discipline, scores, decisions)
         self.placer = Placer(cluster, filters, scores, log)
-        self.queue = WaitingQueue(order)
         self.running: list[Ending] = []
         self.passes = 0
         self._order = order
@@ -103,6 +103,8 @@ class Scheduler:
             unit.id = next(self._unit_ids)
             unit.submitted = now
         self.queue.add(group, now)
+        if self._log is not None:
+            self._log.queued(group)
         self._waiting.set(self.queue.units)
         self._wake()
 
@@ -116,6 +118,8 @@ class Scheduler:
         """Take a group back: out of the queue, or its units off their nodes."""
         if group in self.queue:
             self.queue.remove(group)
+            if self._log is not None:
+                self._log.left(group)
             self._waiting.set(self.queue.units)
             self._wake()
         else:
@@ -130,6 +134,11 @@ class Scheduler:
         self._forget(unit, at)
         if unit.node is not None:
             self.cluster.release(unit)
+
+    def close(self) -> None:
+        """Write what the log of decisions still holds; call it once, after the run."""
+        if self._log is not None:
+            self._log.close()
 
     def reserve(self, head: Group) -> Gate:
         """A gate that keeps the first moment free at which a waiting group can start."""
@@ -183,6 +192,8 @@ class Scheduler:
         if self._order.time_dependent:
             self.queue.refresh(now)
         started = self._walk(now)
+        if self._log is not None:
+            self._log.passed()
         self._waiting.set(self.queue.units)
         if self._scale_up is not None and len(self.queue):
             self._scale_up.ask(sorted(self.queue.buckets.values(), key=lambda bucket: bucket.entries[0]))
@@ -208,6 +219,8 @@ class Scheduler:
             elif bucket.blocked:
                 if gate is None:
                     gate = self._discipline.hold(group, self)
+                    if self._log is not None:
+                        self._log.holds(group, gate)
                     if gate is None:
                         break
                 at = len(bucket.entries)
@@ -236,6 +249,8 @@ class Scheduler:
 
     def _bind(self, group: Group, places: list[int], now: float) -> None:
         self.queue.remove(group)
+        if self._log is not None:
+            self._log.left(group)
         group.started = now
         group.live = len(group.units)
         for unit, at in zip(group.units, places, strict=True):

@@ -92,6 +92,7 @@ class Platform:
         for part in (*self.applications.values(), *self.services.values(), self.jobs, self.cluster):
             if part is not None:
                 part.close()
+        self.scheduler.close()
         recorded = self.ctx.recorder.finish(end)
         self._spool.cleanup()
         ended = {"reason": reason, "time": end, "events": kernel.events}

@@ -76,7 +76,9 @@ class Record(Spec):
     """What is recorded."""
 
     decisions: Literal["off", "sampled", "all"] = Field(
-        default="off", description="scheduling decisions with their reasons"
+        default="off",
+        description="scheduling decisions with their reasons, for `stratus explain`: of no job, of one "
+        "in 50 (chosen by name), or of all",
     )
     row_budget: Annotated[int, WholeNumber(ge=1)] = Field(
         default=2_000_000, description="rows kept in memory; more go to disk during the run"

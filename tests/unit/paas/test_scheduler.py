@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
@@ -16,7 +14,7 @@ from sim.kernel.streams import RandomStreams
 from sim.paas.policies.discipline import Easy, Skip, Strict
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.policies.order import ByPriority, Fifo
-from sim.paas.policies.scores import FirstFit, LeastAllocated, RandomNode
+from sim.paas.policies.scores import FirstFit
 from sim.paas.scheduler import Scheduler
 from sim.paas.units import Group, Unit
 from sim.registry import load_builtin, lookup
@@ -365,66 +363,3 @@ class TestElasticPools:
         world.run(until=100.0)
         assert [len(pool.nodes) for pool in world.pools] == [0, 1]
         assert places(group) == [0]
-
-
-class TestDecisions:
-    def rows(self, world):
-        table = world.ctx.recorder.finish(world.kernel.now).tables["decisions"]
-        text = {name: column.texts() for name, column in table.items() if hasattr(column, "texts")}
-        return [
-            {name: (text[name][i] if name in text else column[i].item()) for name, column in table.items()}
-            for i in range(len(table["time"]))
-        ]
-
-    def test_a_bound_unit_says_where_and_with_how_many_points(self):
-        world = World(3, decisions="all", scores=[(LeastAllocated(), 1.0)])
-        world.cluster.set_state(world.cluster.nodes[2], NodeState.DRAINING)
-        world.submit(1)
-        world.run()
-        world.submit(1)
-        world.run()
-        row = self.rows(world)[1]
-        assert (row["unit"], row["outcome"], row["candidates"]) == (1, "bound", 2)
-        assert row["node"] == "iaas/s/p/1"
-        assert json.loads(row["rejected"]) == {"not ready": 1}
-        points = json.loads(row["scores"])
-        assert points == {"iaas/s/p/1": {"least-allocated": 100.0}, "iaas/s/p/0": {"least-allocated": 0.0}}
-
-    def test_a_waiting_unit_says_what_removed_each_node(self):
-        world = World(3, decisions="all")
-        world.submit(4)
-        world.run()
-        world.submit(1, each=5)
-        world.submit(20)
-        world.submit(1, device="T4")
-        world.run()
-        waiting = [json.loads(row["rejected"]) for row in self.rows(world) if row["outcome"] == "waiting"]
-        assert waiting == [
-            {"too little free": 3},
-            {"too little free": 1, "too few places for the whole group": 2},
-            {"has another accelerator": 3},
-        ]
-
-    def test_a_group_held_back_by_easy_says_so(self):
-        world = World(1, decisions="all", discipline=Easy())
-        world.submit(3, estimate=10.0)
-        world.submit(4, estimate=5.0)
-        world.submit(1, estimate=99.0)
-        world.run()
-        assert json.loads(self.rows(world)[-1]["rejected"]) == {"would delay the group at the head": 1}
-
-    def test_recording_changes_no_decision(self):
-        def run(decisions):
-            world = World(5, decisions=decisions, scores=[(RandomNode(), 1.0)])
-            groups = [world.submit(2) for _ in range(8)]
-            world.run()
-            return [places(group) for group in groups]
-
-        assert run("all") == run("sampled") == run("off")
-
-    def test_sampling_keeps_one_group_in_a_hundred(self):
-        world = World(100, decisions="sampled")
-        for _ in range(250):
-            world.submit(1)
-        world.run()
-        assert [row["unit"] for row in self.rows(world)] == [0, 100, 200]

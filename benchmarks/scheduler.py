@@ -85,9 +85,6 @@ def placement(nodes: int) -> None:
     print(f"  {'bare numpy pass':44s} {base * 1e6:8.1f} us")
     for scores in (["least-allocated"], ["first-fit"], ["least-allocated", "balanced-allocation", "spread"]):
         placer = Placer(cluster, filters, [(lookup("score", name)(), 1.0) for name in scores])
-        for policy, _ in placer.scores:
-            if hasattr(policy, "start"):
-                policy._placed = placer.placed
         taken = best(lambda placer=placer: placer.place(group))
         print(f"  {' + '.join(scores):44s} {taken * 1e6:8.1f} us   {taken / base:5.2f} x")
 

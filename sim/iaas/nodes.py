@@ -7,8 +7,8 @@ and its number, with `ready` False.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from math import isnan, nan
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from sim.catalog import Device
 from sim.iaas import room
 from sim.iaas.resources import RESOURCE_NAMES, TOLERANCE, InvariantError, Resources
+from sim.iaas.taints import Taint
 from sim.kernel.context import Context
 from sim.kernel.series import StepSeries
 
@@ -84,6 +85,8 @@ class NodeType:
         power: (utilisation 0..1, watts) points of its power curve.
         rack_size: nodes of a pool that share a rack, filled in order; None: the whole pool is one rack.
         nvlink_size: nodes of a pool that share one NVLink (or like) switch; 1: each has only its own.
+        labels: what the pool says about its nodes.
+        taints: what keeps units away that do not tolerate it.
     """
 
     name: str
@@ -93,6 +96,8 @@ class NodeType:
     power: tuple[tuple[float, float], ...] = ()
     rack_size: int | None = None
     nvlink_size: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.capacity) < 0.0 or not (self.capacity.cpu > 0.0 or self.capacity.accelerators > 0.0):
@@ -209,6 +214,7 @@ class Cluster:
         site_id: place of each node's site in `site_names`.
         pool_id: place of each node's pool in `pool_names`.
         device_id: place of each node's device in `device_names`, -1 for none.
+        kind_id: place of each node's type in `kinds`.
         rack_id: number of each node's rack.
         nvlink_id: number of each node's NVLink domain.
         accelerator_memory: bytes of memory of one device of each node.
@@ -220,12 +226,14 @@ class Cluster:
         self._table = ctx.recorder.table("nodes")
         self._listeners: list[Listener] = []
         self._in_pool: dict[str, int] = {}
+        self._kinds: dict[int, int] = {}
         self._racks: dict[tuple[str, int], int] = {}
         self._nvlinks: dict[tuple[str, int], int] = {}
         self.nodes: list[Node] = []
         self.site_names: list[str] = []
         self.pool_names: list[str] = []
         self.device_names: list[str] = []
+        self.kinds: list[NodeType] = []
         flat = np.zeros(0)
         self._columns: dict[str, npt.NDArray[Any]] = {
             "total": room.table(0, len(RESOURCE_NAMES)),
@@ -233,7 +241,7 @@ class Cluster:
         }
         self._columns |= {"ready": flat.astype(np.bool_), "accelerator_memory": flat, "price": flat}
         self._columns |= dict.fromkeys(
-            ("site_id", "pool_id", "device_id", "rack_id", "nvlink_id"), flat.astype(np.int64)
+            ("site_id", "pool_id", "device_id", "kind_id", "rack_id", "nvlink_id"), flat.astype(np.int64)
         )
         self._grow(16)
 
@@ -255,6 +263,7 @@ class Cluster:
         self.site_id: npt.NDArray[np.int64] = columns["site_id"][:n]
         self.pool_id: npt.NDArray[np.int64] = columns["pool_id"][:n]
         self.device_id: npt.NDArray[np.int64] = columns["device_id"][:n]
+        self.kind_id: npt.NDArray[np.int64] = columns["kind_id"][:n]
         self.rack_id: npt.NDArray[np.int64] = columns["rack_id"][:n]
         self.nvlink_id: npt.NDArray[np.int64] = columns["nvlink_id"][:n]
         self.accelerator_memory: npt.NDArray[np.float64] = columns["accelerator_memory"][:n]
@@ -283,6 +292,10 @@ class Cluster:
         self.total[index] = node_type.capacity
         room.fill(self.room, index, node_type.capacity)
         self.site_id[index], self.pool_id[index] = self.declare(site, pool)
+        # By identity: types are long-lived, and comparing them all would cost more than it saves.
+        self.kind_id[index] = self._kinds.setdefault(id(node_type), len(self.kinds))
+        if self.kind_id[index] == len(self.kinds):
+            self.kinds.append(node_type)
         node.rack = self.rack_id[index] = _number(self._racks, path, k, node_type.rack_size)
         node.nvlink = self.nvlink_id[index] = _number(self._nvlinks, path, k, node_type.nvlink_size)
         self.device_id[index] = _place(self.device_names, device.name) if device is not None else -1

@@ -32,12 +32,15 @@ class Template:
         room.fill(self.room, 0, node_type.capacity)
         self.free = self.room[:, : room.WHOLE]
         self.ready = np.ones(1, dtype=np.bool_)
-        self.site_id = self.pool_id = np.zeros(1, dtype=np.int64)
+        self.site_id = self.pool_id = self.kind_id = self.rack_id = self.nvlink_id = np.zeros(
+            1, dtype=np.int64
+        )
         self.device_id = np.array([-1 if device is None else 0], dtype=np.int64)
         self.accelerator_memory = np.array([0.0 if device is None else device.memory])
         self.price = np.array([node_type.price])
         self.site_names = [site]
         self.pool_names = [pool]
+        self.kinds = [node_type]
         self.device_names = [] if device is None else [device.name]
 
 

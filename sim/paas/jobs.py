@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sim.iaas.resources import Resources
 from sim.kernel.context import Context
 from sim.kernel.distributions import Distribution
+from sim.paas.rules import NO_RULES, Rules
 from sim.paas.scheduler import Scheduler
 from sim.paas.units import Group, Unit
 
@@ -51,6 +52,7 @@ class JobClass:
         pools: the only pools ("site/pool") it may run in, None for any.
         device: accelerator it needs, None for any.
         accelerator_memory: bytes each worker needs on one accelerator.
+        rules: what its workers say about labels, taints and other units.
     """
 
     name: str
@@ -66,6 +68,7 @@ class JobClass:
     pools: frozenset[str] | None = None
     device: str | None = None
     accelerator_memory: float = 0.0
+    rules: Rules = NO_RULES
 
 
 class TrainingJob:
@@ -134,6 +137,7 @@ class TrainingJob:
                 pools=kind.pools,
                 device=kind.device,
                 accelerator_memory=kind.accelerator_memory,
+                rules=kind.rules,
                 priority=kind.priority,
                 on_bound=self._on_bound,
                 on_evicted=self._on_evicted,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.iaas.nodes import Cluster
+from sim.iaas.nodes import Cluster, NodeType
 from sim.iaas.room import Floats, slots, take
+from sim.paas.company import Census
 from sim.paas.policies.filters import Filter, Mask
 from sim.paas.policies.scores import Indices, Score
 from sim.paas.units import Group, Shape, Unit
@@ -53,6 +54,18 @@ class Nodes(Protocol):
         """Place of each node's device in `device_names`, -1 for none."""
 
     @property
+    def kind_id(self) -> NDArray[np.int64]:
+        """Place of each node's type in `kinds`."""
+
+    @property
+    def rack_id(self) -> NDArray[np.int64]:
+        """Number of each node's rack."""
+
+    @property
+    def nvlink_id(self) -> NDArray[np.int64]:
+        """Number of each node's NVLink domain."""
+
+    @property
     def accelerator_memory(self) -> Floats:
         """Bytes of memory of one device of each node."""
 
@@ -71,6 +84,10 @@ class Nodes(Protocol):
     @property
     def device_names(self) -> list[str]:
         """Names of the devices."""
+
+    @property
+    def kinds(self) -> list[NodeType]:
+        """The types of the nodes, with their labels and taints."""
 
 
 class Gate(Protocol):
@@ -98,7 +115,7 @@ class Placer:
     """Finds nodes for groups; changes nothing that outlasts the call but its own bookkeeping.
 
     Attributes:
-        placed: owner -> node index -> units of that owner there; for scorers.
+        census: who runs where; for rules about other units.
     """
 
     def __init__(
@@ -111,11 +128,15 @@ class Placer:
         self.cluster = cluster
         self.filters = list(filters)
         self.scores = list(scores)
-        self.placed: dict[str, dict[int, int]] = {}
+        self.census = Census()
         self._fixed = [f for f in filters if not f.retry_on]
         self._changing = [f for f in filters if f.retry_on]
         self._known: dict[Shape, Mask] = {}
         self._log = log
+        for policy in (*self.filters, *(score for score, _ in self.scores)):
+            attach = getattr(policy, "attach", None)
+            if attach is not None:
+                attach(self)
 
     def allowed(self, unit: Unit) -> Mask:
         """Nodes that no filter rejects for good: right site, pool and device. Do not change it."""
@@ -160,31 +181,23 @@ class Placer:
             chosen.append(at)
             before.append(free[at].copy())
             take(free, at, unit.resources)
-            self.count(unit.owner, at, 1)
+            self.census.count(unit, at, 1)
             if gate is not None:
                 gate.take(unit, at)
         for i in reversed(range(len(chosen))):
             free[chosen[i]] = before[i]
-            self.count(units[i].owner, chosen[i], -1)
+            self.census.count(units[i], chosen[i], -1)
         if len(chosen) == len(units):
             return chosen
         if gate is not None:
             gate.undo(len(chosen))
         return None
 
-    def count(self, owner: str, node: int, change: int) -> None:
-        """Note that so many more units of an owner are on a node."""
-        counts = self.placed.setdefault(owner, {})
-        counts[node] = counts.get(node, 0) + change
-        if counts[node] == 0:
-            del counts[node]
-            if not counts:
-                del self.placed[owner]
-
     def _find(self, unit: Unit, also: Mask | None) -> int:
         ok = self.allowed(unit)
         for policy in self._changing:
-            ok = ok & ~policy.reject(unit, self.cluster)
+            if applies(policy, unit):
+                ok = ok & ~policy.reject(unit, self.cluster)
         if also is not None:
             ok = ok & also
         candidates: Indices = np.flatnonzero(ok)
@@ -210,6 +223,12 @@ class Placer:
         for (_, weight), part in zip(self.scores, points, strict=True):
             total += weight * part
         return int(candidates[total.argmax()])
+
+
+def applies(policy: Filter, unit: Unit) -> bool:
+    """Whether a filter could reject any node for that unit, as far as it says."""
+    asked = getattr(policy, "applies", None)
+    return asked is None or bool(asked(unit))
 
 
 def verdict(filters: Sequence[Filter], unit: Unit, nodes: Nodes) -> Mask:

@@ -11,6 +11,7 @@ from sim.iaas.resources import Resources
 from sim.paas.coldstart import ColdStart, Startup
 from sim.paas.gauge import Gauge
 from sim.paas.replica import Replica, ReplicaState
+from sim.paas.rules import NO_RULES, Rules
 from sim.paas.units import Group, Unit
 from sim.tables import FAILED
 
@@ -43,6 +44,7 @@ class Demand:
     device: str | None = None
     accelerator_memory: float = 0.0
     priority: float = 0.0
+    rules: Rules = NO_RULES
 
 
 class ReplicaSet:
@@ -152,6 +154,7 @@ class ReplicaSet:
             pools=demand.pools,
             device=demand.device,
             accelerator_memory=demand.accelerator_memory,
+            rules=demand.rules,
             priority=demand.priority,
             on_bound=self._bound,
             on_evicted=self._evicted,

@@ -22,7 +22,7 @@ from sim.kernel.context import Context
 from sim.paas.backfill import Ending, Reservation
 from sim.paas.decisions import DecisionLog
 from sim.paas.elastic import ScaleUp, ever_fits
-from sim.paas.placement import Gate, Placer
+from sim.paas.placement import Gate, Placer, applies
 from sim.paas.policies.discipline import Discipline
 from sim.paas.policies.filters import Filter, ResourcesFit
 from sim.paas.policies.order import Order
@@ -75,8 +75,11 @@ class Scheduler:
         self._discipline = discipline
         self._log = log
         self._scale_up = ScaleUp(self.placer, pools) if pools else None
-        #: Whether what a release changes is confined to its own node, as far as the filters go.
-        self._local = all(isinstance(f, ResourcesFit) for f in filters if "released" in f.retry_on)
+        #: Filters whose answer for a node a release, or a placement, somewhere else may change.
+        self._afar = {
+            event: [f for f in filters if event in f.retry_on and not isinstance(f, ResourcesFit)]
+            for event in ("released", "bound")
+        }
         self._pools = list(pools)
         self._possible: dict[tuple[tuple[Shape, int], ...], bool] = {}
         self._due = False
@@ -146,7 +149,7 @@ class Scheduler:
 
     def _forget(self, unit: Unit, at: int) -> None:
         del self._units_on[at][unit.id]
-        self.placer.count(unit.owner, at, -1)
+        self.placer.census.count(unit, at, -1)
         group = unit.group
         assert group is not None
         group.live -= 1
@@ -167,7 +170,7 @@ class Scheduler:
 
     def _helps(self, bucket: Bucket, node: Node, event: str) -> bool:
         """Whether some unit of the bucket's groups would now fit on that node."""
-        if event == "released" and not self._local:
+        if event == "released" and self._touched(bucket, event):
             return True
         at = node.index
         if not self.cluster.ready[at]:
@@ -176,6 +179,18 @@ class Scheduler:
             if self.placer.allowed(unit)[at] and fits(self.cluster.room, at, unit.resources):
                 return True
         return False
+
+    def _touched(self, bucket: Bucket, event: str) -> bool:
+        """Whether such an event anywhere may change what filters say of the bucket's units."""
+        return any(applies(f, unit) for f in self._afar[event] for unit in bucket.samples)
+
+    def _bound_somewhere(self) -> None:
+        """Units were placed: let those try again whose filters that may please."""
+        freed = [b for b in self.queue.buckets.values() if b.blocked and self._touched(b, "bound")]
+        for bucket in freed:
+            bucket.blocked = False
+        if freed:
+            self._wake()
 
     def _wake(self) -> None:
         """Have a pass at the end of this moment, if it could find anything new."""
@@ -194,6 +209,8 @@ class Scheduler:
         started = self._walk(now)
         if self._log is not None:
             self._log.passed()
+        if started:
+            self._bound_somewhere()
         self._waiting.set(self.queue.units)
         if self._scale_up is not None and len(self.queue):
             self._scale_up.ask(sorted(self.queue.buckets.values(), key=lambda bucket: bucket.entries[0]))
@@ -257,7 +274,7 @@ class Scheduler:
             node = self.cluster.nodes[at]
             self.cluster.bind(unit, node)
             unit.where = node.name
-            self.placer.count(unit.owner, at, 1)
+            self.placer.census.count(unit, at, 1)
             self._units_on.setdefault(at, {})[unit.id] = unit
             self._node_of[unit.id] = at
             unit.bound = now

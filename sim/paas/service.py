@@ -22,6 +22,7 @@ from sim.paas.coldstart import Artifact, Startup
 from sim.paas.gauge import Gauge
 from sim.paas.replica import Replica
 from sim.paas.replicaset import Demand, ReplicaBounds, ReplicaSet
+from sim.paas.rules import NO_RULES, Rules
 from sim.paas.scaling import ScalingLoop
 from sim.registry import fresh
 from sim.tables import COMPLETED, FAILED, REJECTED, TIMEOUT
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from sim.paas.policies.engines import Engine
     from sim.paas.policies.routers import Router
     from sim.paas.policies.times import TimeModel
-    from sim.paas.scheduler import Scheduler
+from sim.paas.scheduler import Scheduler
 
 
 class Service:
@@ -52,6 +53,7 @@ class Service:
         pools: node pools ("site/pool") its replicas may run in; None for any of the site.
         device: accelerator its replicas need; None for any.
         accelerator_memory: bytes it needs on one accelerator.
+        rules: what its replicas say about labels, taints and other units.
         priority: of its replicas with the scheduler.
         model: what it serves, for time models that ask.
         precision: of the arithmetic, likewise.
@@ -97,6 +99,7 @@ class Service:
         pools: frozenset[str] | None = None,
         device: str | None = None,
         accelerator_memory: float = 0.0,
+        rules: Rules = NO_RULES,
         priority: float = 0.0,
         model: Model | None = None,
         precision: str = "fp16",
@@ -146,7 +149,7 @@ class Service:
             scheduler=scheduler,
             store=store,
             bounds=bounds,
-            demand=Demand(resources, site, pools, device, accelerator_memory, priority),
+            demand=Demand(resources, site, pools, device, accelerator_memory, priority, rules),
             startup=Startup(image, weights, load_rate, warmup),
             drain_timeout=drain_timeout,
             planned_lead=planned_lead,

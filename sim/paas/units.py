@@ -7,12 +7,13 @@ from math import nan
 from typing import TYPE_CHECKING, Any, Literal
 
 from sim.iaas.resources import Resources
+from sim.paas.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
     from sim.iaas.nodes import Node
 
 #: What decides on which nodes a unit can go; equal shapes get equal answers.
-Shape = tuple[Resources, str | None, frozenset[str] | None, str | None, float]
+Shape = tuple[Resources, str | None, frozenset[str] | None, str | None, float, Rules]
 
 
 def _nothing(*_: object) -> None:
@@ -30,6 +31,7 @@ class Unit:
         pools: the only node pools ("site/pool") it may run in; None for any.
         device: catalog name of the accelerator it needs; None for any.
         accelerator_memory: bytes it needs on one accelerator.
+        rules: what it says about labels, taints and other units.
         priority: larger goes first, where the order looks at it.
         on_bound: called with the unit once its whole group is bound.
         on_evicted: called with the unit and a reason after its node was lost; it has no node then.
@@ -57,6 +59,7 @@ class Unit:
         "pulled",
         "ready",
         "resources",
+        "rules",
         "shape",
         "site",
         "submitted",
@@ -73,6 +76,7 @@ class Unit:
         pools: frozenset[str] | None = None,
         device: str | None = None,
         accelerator_memory: float = 0.0,
+        rules: Rules = NO_RULES,
         priority: float = 0.0,
         on_bound: Callable[[Unit], Any] | None = None,
         on_evicted: Callable[[Unit, str], Any] | None = None,
@@ -85,11 +89,12 @@ class Unit:
         self.pools = pools
         self.device = device
         self.accelerator_memory = accelerator_memory
+        self.rules = rules
         self.priority = priority
         self.on_bound: Callable[[Unit], Any] = on_bound or _nothing
         self.on_evicted: Callable[[Unit, str], Any] = on_evicted or _nothing
         #: Filters may look at these attributes only: the scheduler remembers answers by shape.
-        self.shape: Shape = (resources, site, pools, device, accelerator_memory)
+        self.shape: Shape = (resources, site, pools, device, accelerator_memory, rules)
         self.node: Node | None = None
         #: Numbers of the devices it has on its node.
         self.devices: tuple[int, ...] = ()

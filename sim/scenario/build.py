@@ -18,6 +18,7 @@ from sim.iaas.nodes import Cluster, NodeType
 from sim.iaas.pools import NodePool
 from sim.iaas.resources import Resources
 from sim.iaas.storage import ObjectStore
+from sim.iaas.taints import Taint
 from sim.kernel.context import Context
 from sim.kernel.kernel import Kernel, Limits
 from sim.kernel.outcome import Outcome
@@ -147,6 +148,8 @@ def _pools(platform: Platform) -> list[NodePool]:
                 power_curve(infrastructure, pool),
                 pool.rack_size,
                 pool.nvlink_size,
+                pool.labels,
+                tuple(Taint(each.key, each.value, each.effect) for each in pool.taints),
             )
             made.append(
                 NodePool(
@@ -236,6 +239,7 @@ def _service(platform: Platform, name: str) -> Service:
         pools=None if wanted.pool is None else frozenset({f"{wanted.site}/{wanted.pool}"}),
         device=wanted.device,
         accelerator_memory=memory,
+        rules=wanted.placement.rules(),
         model=model,
         precision=wanted.precision,
         queue=wanted.queue,
@@ -319,6 +323,7 @@ def _jobs(platform: Platform) -> Jobs:
             pools=_job_pools(scenario, wanted),
             device=wanted.device,
             accelerator_memory=wanted.accelerator_memory or 0.0,
+            rules=wanted.placement.rules(),
         )
         rng = platform.ctx.streams.stream(f"paas/jobs/{name}/arrivals")
         jobs.add(kind, fresh(wanted.arrivals).blocks(rng, 1, scenario.duration))

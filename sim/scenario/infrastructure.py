@@ -13,6 +13,7 @@ from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import Constant
 from sim.scenario.faults import Problem, Problems, shown
 from sim.scenario.fields import DistributionOf, Marker, Name, Pattern, Spec
+from sim.scenario.rules import Label, Taint
 from sim.units import (
     Bytes,
     BytesPerSecond,
@@ -178,6 +179,8 @@ class Pool(Spec):
     nvlink_size: Annotated[int, Ge(1), Le(MOST)] = Field(
         default=1, description="nodes that share an NVLink switch, as 18 in an NVL72"
     )
+    labels: dict[Label, str] = Field(default={}, description="labels of its nodes, for node affinity")
+    taints: list[Taint] = Field(default=[], description="what keeps units away unless they tolerate it")
 
 
 class Site(Spec):

@@ -16,6 +16,7 @@ from sim.paas.policies.filters import DEFAULT as DEFAULT_FILTERS
 from sim.scenario.faults import Problem, Problems, shown
 from sim.scenario.fields import DistributionOf, Marker, Name, PolicyField, Spec
 from sim.scenario.infrastructure import Bounds, Count, Duration
+from sim.scenario.rules import Placement
 from sim.units import Bytes, BytesPerSecond, Cores, PositiveSeconds, Quantity, Seconds
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4"]
@@ -127,6 +128,9 @@ class Service(Spec):
         "engine", "concurrent", "how calls share a replica"
     )
     resources: Resources = Field(default=Resources(), description="what one replica occupies")
+    placement: Placement = Field(
+        default=Placement(), description="tolerations, affinity to nodes and other units, spreading"
+    )
     accelerator_memory: Bytes | None = Field(
         default=None, description="memory needed on the accelerator; the size of the weights unless given"
     )
@@ -187,6 +191,9 @@ class JobClass(Spec):
     site: str | None = Field(default=None, description="site they run at; any unless given")
     pool: str | None = Field(default=None, description="node pool of that site; any unless given")
     device: str | None = Field(default=None, description="accelerator they need; any unless given")
+    placement: Placement = Field(
+        default=Placement(), description="tolerations, affinity to nodes and other units, spreading"
+    )
     accelerator_memory: Bytes = Field(default=0.0, description="memory a worker needs on one accelerator")
 
 

@@ -144,4 +144,4 @@ def test_every_filter_says_why_and_when_to_try_again():
     for name in DEFAULT:
         policy = lookup("filter", name)
         assert policy.reason
-        assert set(policy.retry_on) <= {"ready", "released"}
+        assert set(policy.retry_on) <= {"ready", "released", "bound"}

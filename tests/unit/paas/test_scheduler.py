@@ -297,7 +297,7 @@ def test_a_lost_node_is_forgotten_and_its_owner_told():
     world.end(group)  # telling twice does no harm
     assert group.live == 0
     assert world.scheduler.running == []
-    assert world.scheduler.placer.placed == {}
+    assert world.scheduler.placer.census.placed == {}
 
 
 def test_units_are_numbered_in_order_of_submission_and_groups_go_once():

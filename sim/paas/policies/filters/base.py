@@ -1,9 +1,12 @@
 """What every filter is: `reject(unit, nodes)`, True where a node is out.
 
 `reason` says it to people. `retry_on` names the events of a node after which it may answer
-otherwise there: "ready" (the node came up), "released" (something left it). An empty tuple means
-that the answer for a shape and a node never changes, so the scheduler asks once and remembers.
-A filter looks at the unit's shape (see `Unit.shape`) and at nothing else of it.
+otherwise: "ready" (it came up), "released" (something left it), "bound" (a unit was placed
+somewhere). An empty tuple means that the answer for a shape and a node never changes, so the
+scheduler asks once and remembers.
+A filter looks at the unit's shape (see `Unit.shape`) and at nothing else of it. One that most units
+do not concern may say so with `applies(unit)`, and is not asked then. `attach(placer)` and
+`start(scheduler)` are called first where there are such methods.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 The scheduler maps each scorer's numbers to 0..100 over the candidates (lowest 0, highest 100; all
 equal: all 0), weights and adds them; the highest sum wins, ties go to the lowest node index.
+A scorer with `attach(placer)` or `start(scheduler)` is given these first.
 `nodes.free` does not yet hold the unit that is to be placed.
 """
 
@@ -21,7 +22,7 @@ Indices = NDArray[np.intp]
 
 
 class Score(Protocol):
-    """What the scheduler needs of a scorer; `start(scheduler)` is called first if there is one."""
+    """What the scheduler needs of a scorer."""
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """One number per candidate, more is better."""

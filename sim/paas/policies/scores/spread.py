@@ -10,8 +10,7 @@ from sim.paas.policies.scores.base import Floats, Indices
 from sim.registry import policy
 
 if TYPE_CHECKING:
-    from sim.paas.placement import Nodes
-    from sim.paas.scheduler import Scheduler
+    from sim.paas.placement import Nodes, Placer
     from sim.paas.units import Unit
 
 
@@ -22,9 +21,9 @@ class Spread:
     Kubernetes PodTopologySpread over host names: one node's loss then takes few replicas.
     """
 
-    def start(self, scheduler: Scheduler) -> None:
+    def attach(self, placer: Placer) -> None:
         """Look where the owners' units are."""
-        self._placed = scheduler.placer.placed
+        self._placed = placer.census.placed
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """Negated number of the owner's units on the node."""

@@ -193,9 +193,12 @@ class Preset:
         rate: mean arrivals per second, None where the source states none.
         dispersion: variance over mean of arrivals per minute (1 for Poisson), None likewise.
         quantiles: quantity -> {p0 ... p100: value}, as the `empirical` distribution takes them.
-            tokens_in, tokens_out in tokens; duration in seconds; workers in accelerators.
+            tokens_in, tokens_out in tokens; duration in seconds; workers in accelerators, below 1 a
+            share of one.
         shares: quantity -> {value: share of the requests or jobs}.
         curve: relative load over a day in equal steps (mean 1), empty where unknown.
+        bursts: share of the gaps between arrivals that are short, and their mean in seconds; the others
+            are so much longer that the rate holds. None where gaps are of one kind.
         source: where the figures come from.
         note: what to know before using the row.
         verified: False if a figure has no document behind it.
@@ -209,6 +212,7 @@ class Preset:
     quantiles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
+    bursts: tuple[float, float] | None = None
     note: str = ""
     verified: bool = True
 

@@ -144,6 +144,10 @@ def _preset(found: Preset) -> dict[str, str]:
     lines = {"kind": found.kind, "rate": _of(found.rate, "rate")}
     if found.dispersion is not None:
         lines["dispersion"] = f"{show(found.dispersion)} (variance over mean of arrivals per minute)"
+    if found.bursts is not None:
+        share, gap = found.bursts
+        mean = show(gap, "duration")
+        lines["bursts"] = f"{show(share, 'fraction')} of the gaps are short, {mean} on average"
     for quantity, table in found.quantiles.items():
         lines[quantity.replace("_", " ")] = _pairs(table)
     for quantity, table in found.shares.items():

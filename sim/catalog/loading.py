@@ -116,6 +116,11 @@ def _link(name: str, row: Row, common: dict[str, Any]) -> LinkKind:
     )
 
 
+def _bursts(row: Row) -> tuple[float, float] | None:
+    found = row.get("bursts")
+    return None if found is None else (found["share"], parse(found["gap"], "duration"))
+
+
 def _preset(name: str, row: Row, common: dict[str, Any]) -> Preset:
     return Preset(
         name=name,
@@ -125,6 +130,7 @@ def _preset(name: str, row: Row, common: dict[str, Any]) -> Preset:
         quantiles=row.get("quantiles", {}),
         shares=row.get("shares", {}),
         curve=tuple(row.get("curve", ())),
+        bursts=_bursts(row),
         **common,
     )
 

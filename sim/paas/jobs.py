@@ -7,7 +7,8 @@ its arrival from the class's own streams, so that every policy under comparison 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import floor, inf, nan
 from typing import Any, Protocol
 
@@ -21,6 +22,10 @@ from sim.paas.rules import NO_RULES, Rules
 from sim.paas.scheduler import Scheduler
 from sim.paas.units import Group, Unit
 
+#: What of one worker's resources, and what else of its class, a block may say about each job.
+OCCUPIED = ("accelerators", "cpu", "memory")
+SAID = (*OCCUPIED, "tenant", "priority", "deadline", "device")
+
 
 class Block(Protocol):
     """Some arrivals: their times in order, and what a trace says about each."""
@@ -31,7 +36,11 @@ class Block(Protocol):
 
     @property
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Optional "workers", "work" (s) and "estimate" (s), used instead of drawing them."""
+        """Optional; used instead of what the class draws or says, except where they are NaN or "".
+
+        "workers", "work" (s), "estimate" (s), "deadline" (s after the submission), "priority",
+        "tenant", "device", and of one worker "accelerators", "cpu" and "memory" (bytes).
+        """
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class JobClass:
         checkpoint: seconds of work between checkpoints; None: a crash loses all work.
         site: the only site it may run at, None for any.
         pools: the only pools ("site/pool") it may run in, None for any.
-        device: accelerator it needs, None for any.
+        device: accelerator it needs, or several with "|" between them; None for any.
         accelerator_memory: bytes each worker needs on one accelerator.
         rules: what its workers say about labels, taints and other units.
     """
@@ -318,8 +327,10 @@ class JobSource:
         path = f"paas/jobs/{kind.name}"
         self._rngs = {name: ctx.streams.stream(f"{path}/{name}") for name in ("workers", "work", "estimate")}
         self._times: list[float] = []
-        self._rows: list[tuple[int, float, float]] = []
+        self._rows: list[tuple[JobClass, int, float, float]] = []
         self._next = 0
+        #: Jobs that are told alike share a class; a trace has few kinds of them, but may have many.
+        self._kind_of = lru_cache(4096)(self._varied)
         self._advance()
 
     def _advance(self) -> None:
@@ -337,21 +348,42 @@ class JobSource:
         """Submit all jobs of this moment, so that one pass of the scheduler sees them together."""
         now = self._times[self._next]
         while self._next < len(self._times) and self._times[self._next] == now:
-            workers, work, estimate = self._rows[self._next]
+            kind, workers, work, estimate = self._rows[self._next]
             self._next += 1
-            self._jobs.submit(self._kind, workers, work, estimate)
+            self._jobs.submit(kind, workers, work, estimate)
         self._advance()
 
     def _load(self, block: Block) -> None:
         kind, given, n = self._kind, block.columns, len(block.times)
         # Draw in any case, so that a column in the trace does not shift the other draws.
-        workers = given.get("workers", kind.workers.sample(self._rngs["workers"], n))
-        work = given.get("work", kind.duration.sample(self._rngs["work"], n))
+        workers = _known(given, "workers", kind.workers.sample(self._rngs["workers"], n))
+        work = _known(given, "work", kind.duration.sample(self._rngs["work"], n))
         error = kind.estimate_error
-        estimate = given.get(
-            "estimate", work if error is None else work * error.sample(self._rngs["estimate"], n)
-        )
+        drawn = work if error is None else work * error.sample(self._rngs["estimate"], n)
+        estimate = _known(given, "estimate", drawn)
         sizes = np.maximum(np.rint(workers), 1).astype(np.int64)
-        self._rows = list(zip(sizes.tolist(), work.tolist(), estimate.tolist(), strict=True))
+        columns = (self._kinds(given, n), sizes.tolist(), work.tolist(), estimate.tolist())
+        self._rows = list(zip(*columns, strict=True))
         self._times = block.times.tolist()
         self._next = 0
+
+    def _kinds(self, given: Mapping[str, NDArray[Any]], n: int) -> list[JobClass]:
+        """The class of each job, changed by what the block says about it."""
+        said = [name for name in SAID if name in given]
+        if not said:
+            return [self._kind] * n
+        rows = zip(*(given[name].tolist() for name in said), strict=True)
+        return [self._kind_of(tuple(said), row) for row in rows]
+
+    def _varied(self, names: tuple[str, ...], values: tuple[Any, ...]) -> JobClass:
+        kind = self._kind
+        pairs = zip(names, values, strict=True)
+        known = {name: value for name, value in pairs if value == value and value != ""}
+        resources = kind.resources._replace(**{name: known.pop(name) for name in OCCUPIED if name in known})
+        return replace(kind, resources=resources, **known)
+
+
+def _known(given: Mapping[str, NDArray[Any]], name: str, drawn: NDArray[Any]) -> NDArray[Any]:
+    """A column where the block has it, else what was drawn."""
+    column = given.get(name)
+    return drawn if column is None else np.where(np.isnan(column), drawn, column)

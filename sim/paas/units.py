@@ -29,7 +29,7 @@ class Unit:
         resources: what it reserves on its node.
         site: the only site it may run at; None for any.
         pools: the only node pools ("site/pool") it may run in; None for any.
-        device: catalog name of the accelerator it needs; None for any.
+        device: catalog name of the accelerator it needs, or several with "|" between them; None for any.
         accelerator_memory: bytes it needs on one accelerator.
         rules: what it says about labels, taints and other units.
         priority: larger goes first, where the order looks at it.

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-Columns: TypeAlias = dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]]
+Columns: TypeAlias = dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.object_]]
 
 #: Arrivals a block aims at: enough to hide the cost of a NumPy call, small enough to stay in cache.
 BLOCK = 4096
@@ -28,7 +28,10 @@ class Block:
         times: seconds since the start of the run, sorted, one an arrival.
         columns: what the process knows about each arrival besides its time. `user` is the index of
             the user who made it; `tokens_in`, `tokens_out`, `send`, `reply` (bytes) and `work`
-            replace what the application would draw.
+            replace what the application would draw. Of training jobs `workers`, `work` (s),
+            `estimate` (s), `accelerators`, `cpu`, `memory` (bytes, each of one worker), `deadline` (s after
+            the submission), `priority`, `tenant` and `device` replace what the class of jobs would draw
+            or says; NaN and "" leave it to the class.
     """
 
     times: Floats

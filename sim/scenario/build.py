@@ -20,6 +20,7 @@ from sim.iaas.resources import Resources
 from sim.iaas.storage import ObjectStore
 from sim.iaas.taints import Taint
 from sim.kernel.context import Context
+from sim.kernel.distributions import Constant
 from sim.kernel.kernel import Kernel, Limits
 from sim.kernel.outcome import Outcome
 from sim.kernel.recorder import Recorder
@@ -313,7 +314,7 @@ def _jobs(platform: Platform) -> Jobs:
             name,
             wanted.workers,
             _resources(wanted.resources),
-            wanted.duration,
+            wanted.duration or Constant(0.0),
             estimate_error=wanted.estimate.factor,
             tenant=wanted.tenant,
             priority=wanted.priority,

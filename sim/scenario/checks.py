@@ -6,14 +6,11 @@ whose every value is already of the right type.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator
 
 from sim import catalog
-from sim.errors import Fault, ScenarioError, did_you_mean
-from sim.saas.policies.recorded import Trace
-from sim.saas.traces import Format, scan
+from sim.errors import did_you_mean
+from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.document import Location
 from sim.scenario.faults import Problem, unknown_name
 from sim.scenario.reach import check_reach
@@ -141,7 +138,7 @@ def _jobs(scenario: Scenario) -> Iterator[Problem]:
         if not job.workers.mean <= MOST_WORKERS:
             message = f"{job.workers.mean:g} workers a job are more than the {MOST_WORKERS} it may have"
             yield Problem((*at, "workers"), message)
-        yield from _arrivals((*at, "arrivals"), job.arrivals)
+        yield from check_job_arrivals(at, job)
 
 
 def _place(scenario: Scenario, at: Location, work: Service | JobClass) -> Iterator[Problem]:
@@ -237,36 +234,6 @@ def _roofline(scenario: Scenario, at: Location, service: Service) -> Iterator[Pr
                 )
 
 
-def _arrivals(at: Location, arrivals: object) -> Iterator[Problem]:
-    yield from _preset(at, arrivals)
-    if isinstance(arrivals, Trace) and arrivals.file is not None:
-        state = Path(arrivals.file).stat()
-        for fault in _rows(arrivals.file, arrivals.format, state.st_mtime_ns, state.st_size):
-            yield Problem((*at, "file"), str(fault))
-
-
-@cache
-def _rows(file: str, form: Format, changed: int, size: int) -> Sequence[Fault]:
-    """What is wrong in a trace; read once for all variants of a study, and again when the file changed."""
-    try:
-        scan(file, form)
-    except ScenarioError as error:
-        return error.faults
-    return ()
-
-
-def _preset(at: Location, arrivals: object) -> Iterator[Problem]:
-    key = {"preset": "name", "trace": "preset"}.get(getattr(arrivals, "process", ""))
-    name = getattr(arrivals, key) if key is not None else None
-    if key is None or name is None:
-        return
-    yield from _catalog((*at, key), "preset", name)
-    if name not in catalog.names("preset") or getattr(arrivals, "rate", None) is not None:
-        return
-    if catalog.preset(name).rate is None:
-        yield Problem((*at, key), f"{name!r} has no rate of its own: give `process: preset` with a `rate`")
-
-
 def _applications(scenario: Scenario) -> Iterator[Problem]:
     sites = scenario.infrastructure.sites
     for name, app in scenario.applications.items():
@@ -277,7 +244,7 @@ def _applications(scenario: Scenario) -> Iterator[Problem]:
         for index, site in enumerate(app.allowed_sites or ()):
             if site not in sites:
                 yield unknown_name((*at, "allowed_sites", index), "site", site, sites)
-        yield from _arrivals((*at, "arrivals"), app.arrivals)
+        yield from check_arrivals((*at, "arrivals"), app.arrivals)
         yield from _calls(scenario, (*at, "calls"), app)
 
 

@@ -325,14 +325,19 @@ def shape_of(cls: type[Any], dimension: str | None) -> Any:
     return made
 
 
+#: Parameters of policies that are files a run reads.
+INPUT_FILES = frozenset({"file", "throughputs"})
+
+
 @remembered
 def parameters(cls: type[Any], dimension: str | None) -> dict[str, Any]:
     """Type of every parameter of a registered dataclass (its tag among them), ready to validate."""
     hints = get_type_hints(cls, include_extras=True)
     ready = {f.name: _ready(hints[f.name], dimension or "count") for f in dataclasses.fields(cls) if f.init}
-    if "file" in ready and strip(ready["file"])[0] is str:
-        optional = type(None) in get_args(ready["file"])
-        ready["file"] = Annotated[str, InputFile()] | None if optional else Annotated[str, InputFile()]
+    for name in INPUT_FILES & ready.keys():
+        if strip(ready[name])[0] is str:
+            optional = type(None) in get_args(ready[name])
+            ready[name] = Annotated[str, InputFile()] | None if optional else Annotated[str, InputFile()]
     return ready
 
 

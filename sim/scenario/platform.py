@@ -178,7 +178,10 @@ class JobClass(Spec):
     resources: Resources = Field(
         default=Resources(cpu=1.0, accelerators=1.0), description="what one worker occupies"
     )
-    duration: Duration = Field(description="running time on the workers asked for")
+    duration: Duration | None = Field(
+        default=None,
+        description="running time on the workers asked for; not needed where the jobs come from a trace",
+    )
     estimate: Estimate = Field(default=Estimate(), description="running time that users state")
     tenant: Name = Field(default="default", description="who owns them")
     priority: Priority = Field(default=0, description="higher goes first, where the order looks at it")

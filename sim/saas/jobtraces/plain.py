@@ -63,9 +63,11 @@ PLAIN = Table(
 def write(jobs: Iterable[Job], file: IO[str]) -> int:
     """Write jobs in time order; arrivals count from the midnight before the first. Returns their number."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
     midnight, count = nan, 0
     for job in jobs:
+        if not count:
+            # Not before the first job: a trace that cannot be read must leave nothing behind.
+            writer.writerow(COLUMNS)
         if isnan(midnight):
             midnight = floor(job.arrival / 86400) * 86400.0
         shown = job._replace(arrival=job.arrival - midnight)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sim.saas.policies import arrivals, offload, recorded, varying
+from sim.saas.policies import arrivals, jobs, offload, recorded, varying
 
-__all__ = ["arrivals", "offload", "recorded", "varying"]
+__all__ = ["arrivals", "jobs", "offload", "recorded", "varying"]

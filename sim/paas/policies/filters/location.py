@@ -48,16 +48,17 @@ class InPool:
 
 @policy("filter", "device")
 class HasDevice:
-    """Only nodes with the accelerator the unit names, if it names one."""
+    """Only nodes with the accelerator the unit names, if it names one; `a|b` is either of two."""
 
     reason: ClassVar[str] = "has another accelerator"
     retry_on: ClassVar[tuple[str, ...]] = ()
 
     def reject(self, unit: Unit, nodes: Nodes) -> Mask:
         """True where the accelerator is another, or there is none."""
-        return (
-            none(nodes) if unit.device is None else _other(nodes.device_names, unit.device, nodes.device_id)
-        )
+        if unit.device is None:
+            return none(nodes)
+        wanted = [_other(nodes.device_names, name, nodes.device_id) for name in unit.device.split("|")]
+        return wanted[0] if len(wanted) == 1 else np.logical_and.reduce(wanted)
 
 
 @policy("filter", "accelerator-memory")

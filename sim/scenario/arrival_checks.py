@@ -1,0 +1,113 @@
+"""What an arrival process must find: presets in the catalog, and files whose every row is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from math import isnan
+from pathlib import Path
+
+from sim import catalog
+from sim.errors import Fault, ScenarioError, did_you_mean
+from sim.saas.jobtraces.formats import FormatName
+from sim.saas.jobtraces.ledger import OnBadRow
+from sim.saas.policies.jobs import JobPreset, JobTrace
+from sim.saas.policies.recorded import Trace
+from sim.saas.traces import Format, scan
+from sim.scenario.document import Location
+from sim.scenario.faults import Problem, unknown_name
+from sim.scenario.spec import JobClass
+
+
+def check_arrivals(at: Location, arrivals: object) -> Iterator[Problem]:
+    """Arrivals of requests."""
+    process = getattr(arrivals, "process", "")
+    if isinstance(arrivals, JobTrace | JobPreset):
+        yield Problem(
+            (*at, "process"), f"{process} brings training jobs, not requests: it belongs under platform.jobs"
+        )
+        return
+    key = {"preset": "name", "trace": "preset"}.get(process)
+    if key is not None:
+        yield from _preset((*at, key), getattr(arrivals, key), getattr(arrivals, "rate", None))
+    if isinstance(arrivals, Trace) and arrivals.file is not None:
+        for fault in _requests(arrivals.file, arrivals.format, _state(arrivals.file)):
+            yield Problem((*at, "file"), str(fault))
+
+
+def check_job_arrivals(at: Location, job: JobClass) -> Iterator[Problem]:
+    """Arrivals of training jobs, and whether something says how long a job runs."""
+    arrivals, where = job.arrivals, (*at, "arrivals")
+    timed = isinstance(arrivals, JobPreset)
+    if isinstance(arrivals, JobTrace):
+        for kind, names in arrivals.devices.items():
+            for name in names.split("|"):
+                if name not in catalog.names("device"):
+                    yield unknown_name((*where, "devices", kind), "device", name, catalog.names("device"))
+        states = tuple(_state(file) for file in (arrivals.file, arrivals.throughputs) if file is not None)
+        faults, timed = _trace_of_jobs(
+            arrivals.file, arrivals.format, arrivals.on_bad_row, arrivals.throughputs, states
+        )
+        for fault in faults:
+            yield Problem((*where, "file"), str(fault))
+        if faults:
+            return
+    elif isinstance(arrivals, JobPreset):
+        yield from _job_preset(where, arrivals)
+    else:
+        yield from check_arrivals(where, arrivals)
+    if job.duration is None and not timed:
+        what = "the trace does not say of every job" if isinstance(arrivals, JobTrace) else "nothing says"
+        yield Problem((*at, "duration"), f"is missing: {what} how long it runs", "key")
+
+
+def _job_preset(at: Location, arrivals: JobPreset) -> Iterator[Problem]:
+    name = arrivals.name
+    yield from _preset((*at, "name"), name, arrivals.rate)
+    if name in catalog.names("preset") and catalog.preset(name).kind != "jobs":
+        known = [each for each in catalog.names("preset") if catalog.preset(each).kind == "jobs"]
+        yield Problem((*at, "name"), f"{name!r} is a preset of requests{did_you_mean(name, known)}")
+
+
+def _preset(at: Location, name: str | None, rate: float | None) -> Iterator[Problem]:
+    if name is None:
+        return
+    known = catalog.names("preset")
+    if name not in known:
+        yield Problem(at, f"the catalog has no preset {name!r}{did_you_mean(name, known)}")
+    elif rate is None and catalog.preset(name).rate is None:
+        yield Problem(at, f"{name!r} has no rate of its own: give `process: preset` with a `rate`")
+
+
+def _state(file: str) -> tuple[int, int]:
+    """When a file was changed, and its size."""
+    state = Path(file).stat()
+    return state.st_mtime_ns, state.st_size
+
+
+@cache
+def _requests(file: str, form: Format, state: tuple[int, int]) -> Sequence[Fault]:
+    """What is wrong in a trace; read once for all variants of a study, and again when the file changed."""
+    try:
+        scan(file, form)
+    except ScenarioError as error:
+        return error.faults
+    return ()
+
+
+@cache
+def _trace_of_jobs(
+    file: str,
+    form: FormatName,
+    on_bad_row: OnBadRow,
+    throughputs: str | None,
+    states: tuple[tuple[int, int], ...],
+) -> tuple[Sequence[Fault], bool]:
+    """What is wrong in a trace of jobs, and whether it says of every job how long it ran; likewise."""
+    try:
+        trace = JobTrace(file, form, on_bad_row, throughputs).trace()
+        # To the end, though one would do: every row is to be checked.
+        untimed = sum(isnan(job.work) for job in trace.jobs())
+        return (), not untimed
+    except ScenarioError as error:
+        return error.faults, True

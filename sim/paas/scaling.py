@@ -119,4 +119,5 @@ class ScalingLoop:
             lead_time=replicas.lead_time,
             servers_per_replica=service.engine.servers,
             capacity=service.capacity(),
+            running=service.serving,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import Fault, ScenarioError
-from sim.scenario import canonical, document
+from sim.scenario import canonical, document, manifests
 from sim.scenario.checks import check
 from sim.scenario.document import Document, Location, dotted
 from sim.scenario.faults import Problem, Problems, faults
@@ -52,11 +52,12 @@ def loads(text: str, sets: Sequence[str] = (), *, file: str = "<text>", folder: 
             found.append(Fault(COMMAND_LINE, 0, 0, "", str(error)))
     if found:
         raise ScenarioError(found)
+    data, unread = manifests.expand(data, folder)
     try:
         scenario = validate(data, folder)
-        wrong = _check(scenario)
+        wrong = [*unread, *_check(scenario)]
     except Problems as error:
-        wrong = [*error.found, *beyond(data, error.found, folder, _check)]
+        wrong = [*unread, *error.found, *beyond(data, error.found, folder, _check)]
     if wrong:
         raise ScenarioError(_faults(wrong, written, [path for path, _ in settings]))
     return scenario

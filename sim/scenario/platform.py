@@ -16,6 +16,7 @@ from sim.paas.policies.filters import DEFAULT as DEFAULT_FILTERS
 from sim.scenario.faults import Problem, Problems, shown
 from sim.scenario.fields import DistributionOf, Marker, Name, PolicyField, Spec
 from sim.scenario.infrastructure import Bounds, Count, Duration
+from sim.scenario.manifests.signals import SIGNALS
 from sim.scenario.rules import Placement
 from sim.units import Bytes, BytesPerSecond, Cores, PositiveSeconds, Quantity, Seconds
 
@@ -87,6 +88,24 @@ class Scores(Marker):
         return result
 
 
+class Autoscaler(PolicyField):
+    """An autoscaler; in a file also `{manifest: hpa.yaml}`, which is read before anything is validated."""
+
+    __slots__ = ()
+
+    def json_schema(self) -> dict[str, Any]:
+        """A policy, or a manifest with what its metrics mean."""
+        signals = {"type": "object", "additionalProperties": {"enum": list(SIGNALS)}}
+        manifest = {
+            "type": "object",
+            "description": "an HPA, Knative Service, KEDA ScaledObject or KServe InferenceService",
+            "properties": {"manifest": {"type": "string", "minLength": 1}, "metrics": signals},
+            "required": ["manifest"],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [PolicyField.json_schema(self), manifest]}
+
+
 class Scheduler(Spec):
     """How waiting units (replicas, workers) get their nodes."""
 
@@ -135,7 +154,7 @@ class Service(Spec):
         default=None, description="memory needed on the accelerator; the size of the weights unless given"
     )
     replicas: Bounds = Field(default=Bounds(initial=1, min=1, max=1), description="number of replicas")
-    autoscaler: Annotated[Any, PolicyField("autoscaler")] = default_policy(
+    autoscaler: Annotated[Any, Autoscaler("autoscaler")] = default_policy(
         "autoscaler", "fixed", "how many replicas there should be"
     )
     router: Annotated[Any, PolicyField("router")] = default_policy(

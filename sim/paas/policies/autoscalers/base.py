@@ -50,6 +50,7 @@ class Observation:
         lead_time: seconds from asking for a replica to its first call, as measured or else planned.
         servers_per_replica: batches a replica serves at the same time.
         capacity: calls/s of one replica when all its batches are full.
+        running: calls in service now.
     """
 
     time: float
@@ -66,6 +67,7 @@ class Observation:
     lead_time: float
     servers_per_replica: int
     capacity: float
+    running: int = 0
 
 
 class Autoscaler(Protocol):

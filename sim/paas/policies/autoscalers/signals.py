@@ -7,7 +7,7 @@ from typing import Literal
 from sim.paas.policies.autoscalers.base import Observation
 
 #: What can be measured of a service, as totals over its replicas. Utilisation: busy servers in replicas.
-Signal = Literal["concurrency", "queue", "rate", "utilisation"]
+Signal = Literal["concurrency", "queue", "rate", "running", "utilisation"]
 
 
 def read(signal: Signal, seen: Observation) -> float:
@@ -15,13 +15,16 @@ def read(signal: Signal, seen: Observation) -> float:
 
     Args:
         signal: `concurrency`: mean calls waiting or in service; `queue`: calls that wait now;
-            `rate`: calls/s that came; `utilisation`: mean share of busy servers x ready replicas.
+            `rate`: calls/s that came; `running`: calls in service now; `utilisation`: mean share
+            of busy servers x ready replicas.
         seen: the observation.
     """
     if signal == "concurrency":
         return seen.in_system
     if signal == "queue":
         return float(seen.queued)
+    if signal == "running":
+        return float(seen.running)
     if signal == "rate":
         return seen.rate
     return seen.utilisation * seen.ready

@@ -1,0 +1,172 @@
+"""Autoscalers of real clusters: `autoscaler: {manifest: hpa.yaml}` becomes a policy and bounds.
+
+Read are HorizontalPodAutoscaler (autoscaling/v2), Knative Service (serving.knative.dev/v1), KEDA
+ScaledObject (keda.sh/v1alpha1) and KServe InferenceService (serving.kserve.io/v1beta1). A field that
+has no effect here is refused by its name and line; those that only say what is scaled, or where a
+metric comes from, are passed over. The bounds of the manifest replace those of the scenario.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sim.errors import ScenarioError, did_you_mean
+from sim.scenario import document
+from sim.scenario.document import Location
+from sim.scenario.faults import Problem, shown
+from sim.scenario.manifests import hpa, keda, knative, kserve
+from sim.scenario.manifests.reader import Fields
+from sim.scenario.manifests.signals import SIGNALS
+from sim.scenario.manifests.translation import Context, Translation
+from sim.units import parse
+
+_KINDS = {
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Service": "serving.knative.dev/v1",
+    "ScaledObject": "keda.sh/v1alpha1",
+    "InferenceService": "serving.kserve.io/v1beta1",
+}
+
+
+def read(path: Path, context: Context) -> tuple[Translation | None, list[str]]:
+    """What a manifest means, and everything wrong with it, each with file and line.
+
+    Args:
+        path: of the YAML file.
+        context: what it needs of the scenario.
+    """
+    try:
+        written = document.parse(document.read(path), path.name)
+    except ScenarioError as error:
+        return None, [f"{fault.file}:{fault.line}:{fault.column}: {fault.message}" for fault in error.faults]
+    found: list[str] = []
+    root = Fields(written, (), written.data, found)
+    kind = root.text("kind", "", tuple(_KINDS))
+    if not kind:
+        if not found:
+            root.wrong((), f"kind is missing (known: {', '.join(_KINDS)})")
+        return None, found
+    root.text("apiVersion", _KINDS[kind], (_KINDS[kind],))
+    root.ignore("status")
+    metadata, spec = root.fields("metadata"), root.fields("spec")
+    if kind == "HorizontalPodAutoscaler":
+        made = hpa.translate(spec, context)
+    elif kind == "Service":
+        made = knative.translate(spec)
+    elif kind == "ScaledObject":
+        made = keda.translate(spec, context)
+    else:
+        made = kserve.translate(metadata, spec)
+    spec.close()
+    root.close()
+    return (None if found else made), found
+
+
+def expand(data: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
+    """A scenario's plain data with every manifest read, in services and in the arms of its study.
+
+    Args:
+        data: as the file holds it.
+        folder: of the scenario; paths that are not found from there begin at the current one.
+    """
+    problems: list[Problem] = []
+    services = _mapping(_mapping(data.get("platform")).get("services"))
+    changed: dict[str, Any] = {}
+    for name, service in services.items():
+        asked = _asked(_mapping(service).get("autoscaler"))
+        if asked is not None:
+            at: Location = ("platform", "services", name, "autoscaler")
+            made = _translated(asked, service, folder, at, problems)
+            changed[name] = {**service, **_settings(made, service.get("replicas"))}
+    result = dict(data)
+    if changed:
+        result["platform"] = {**data["platform"], "services": {**services, **changed}}
+    arms = _mapping(_mapping(data.get("study")).get("arms"))
+    new = {}
+    for arm, settings in arms.items():
+        if any(_asked(value) for value in _mapping(settings).values()):
+            new[arm] = _arm(settings, services, folder, ("study", "arms", arm), problems)
+    if new:
+        result["study"] = {**data["study"], "arms": {**arms, **new}}
+    return result, problems
+
+
+def _arm(
+    settings: Mapping[str, Any],
+    services: Mapping[str, Any],
+    folder: Path,
+    at: Location,
+    problems: list[Problem],
+) -> dict[str, Any]:
+    made = dict(settings)
+    for path, value in settings.items():
+        asked = _asked(value)
+        parts = path.split(".")
+        if asked is None or parts[:2] != ["platform", "services"] or parts[3:] != ["autoscaler"]:
+            continue
+        service = _mapping(services.get(parts[2]))
+        translated = _translated(asked, service, folder, (*at, path), problems)
+        there = path.removesuffix("autoscaler") + "replicas"
+        replicas = settings.get(there, service.get("replicas"))
+        for key, setting in _settings(translated, replicas).items():
+            made[path.removesuffix("autoscaler") + key] = setting
+    return made
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _asked(value: Any) -> Mapping[str, Any] | None:
+    return value if isinstance(value, Mapping) and "manifest" in value else None
+
+
+def _settings(made: Translation | None, replicas: Any) -> dict[str, Any]:
+    """What stands in the scenario instead; a plain policy after a fault, so that the rest is checked."""
+    if made is None:
+        return {"autoscaler": "fixed"}
+    given = {"initial": replicas, "max": replicas} if isinstance(replicas, int) else _mapping(replicas)
+    most = made.maximum
+    if most is None:
+        most = given.get("max", given.get("initial", 1))
+    initial = given.get("initial", given.get("min", given.get("max", made.initial or made.minimum)))
+    if isinstance(initial, int) and isinstance(most, int):
+        initial = min(max(initial, made.minimum), most)
+    return {
+        "autoscaler": made.policy,
+        "replicas": {"initial": initial, "min": made.minimum, "max": most},
+    }
+
+
+def _translated(
+    asked: Mapping[str, Any], service: Mapping[str, Any], folder: Path, at: Location, problems: list[Problem]
+) -> Translation | None:
+    for key in asked:
+        if key not in ("manifest", "metrics"):
+            hint = did_you_mean(str(key), ["manifest", "metrics"])
+            problems.append(Problem((*at, key), f"unknown key{hint}", "key"))
+    signals = _mapping(asked.get("metrics"))
+    for name, signal in signals.items():
+        if signal not in SIGNALS:
+            hint = did_you_mean(str(signal), SIGNALS)
+            problems.append(Problem((*at, "metrics", name), f"no signal is called {shown(signal)}{hint}"))
+    name = asked["manifest"]
+    if not isinstance(name, str) or not name:
+        problems.append(Problem((*at, "manifest"), f"expected the path of a file, got {shown(name)}"))
+        return None
+    paths = [base / name for base in (folder, Path())]
+    path = next((each for each in paths if each.is_file()), paths[0])
+    context = Context({str(key): str(value) for key, value in signals.items()}, _cores(service))
+    made, wrong = read(path, context)
+    problems.extend(Problem((*at, "manifest"), message) for message in wrong)
+    return made
+
+
+def _cores(service: Mapping[str, Any]) -> float:
+    """Cores that a replica requests; a fault there is reported by the loader."""
+    try:
+        return parse(_mapping(service.get("resources")).get("cpu", 1), "cores") or 1.0
+    except ValueError:
+        return 1.0

@@ -1,0 +1,86 @@
+"""KEDA ScaledObject, keda.sh/v1alpha1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim.scenario.manifests.hpa import behaviour
+from sim.scenario.manifests.reader import Fields
+from sim.scenario.manifests.signals import Meaning, meaning
+from sim.scenario.manifests.translation import Context, Translation
+
+#: Triggers that measure a queue, with the keys of their threshold and activation threshold.
+_QUEUES = {
+    "rabbitmq": ("value", "activationValue"),
+    "kafka": ("lagThreshold", "activationLagThreshold"),
+    "aws-sqs-queue": ("queueLength", "activationQueueLength"),
+    "azure-queue": ("queueLength", "activationQueueLength"),
+    "azure-servicebus": ("messageCount", "activationMessageCount"),
+    "redis": ("listLength", "activationListLength"),
+    "redis-streams": ("lagCount", "activationLagCount"),
+}
+_TYPES = ("prometheus", *_QUEUES)
+
+
+def translate(spec: Fields, context: Context) -> Translation:
+    """The policy `keda` for the `spec` of a ScaledObject."""
+    spec.ignore("scaleTargetRef")
+    policy: dict[str, Any] = {"policy": "keda"}
+    for key, parameter in (
+        ("pollingInterval", "polling"),
+        ("cooldownPeriod", "cooldown"),
+        ("initialCooldownPeriod", "initial_cooldown"),
+    ):
+        if key in spec:
+            policy[parameter] = f"{spec.whole(key, 0)}s"
+    if "idleReplicaCount" in spec:
+        policy["idle"] = spec.whole("idleReplicaCount", 0)
+    minimum = spec.whole("minReplicaCount", 0)
+    maximum = spec.whole("maxReplicaCount", 100, 1)
+    advanced = spec.fields("advanced")
+    advanced.ignore("restoreToOriginalReplicaCount")
+    hpa = advanced.fields("horizontalPodAutoscalerConfig")
+    hpa.ignore("name")
+    behaviour(hpa, policy)
+    for up in ("tolerance_up", "tolerance_down"):
+        if policy.pop(up, None) is not None:
+            hpa.wrong((), "behavior.tolerance is not supported with KEDA")
+    hpa.close()
+    advanced.close()
+    spec.require("triggers")
+    made = [_trigger(trigger, context) for trigger in spec.items("triggers")]
+    policy["triggers"] = [trigger for trigger in made if trigger is not None]
+    return Translation(policy, minimum, maximum)
+
+
+def _trigger(trigger: Fields, context: Context) -> dict[str, Any] | None:
+    trigger.ignore("authenticationRef", "useCachedMetrics")
+    name = trigger.text("name")
+    kind = trigger.text("type", "", _TYPES)
+    metric = trigger.text("metricType", "AverageValue", ("AverageValue", "Value"))
+    metadata = trigger.fields("metadata")
+    trigger.close()
+    if not kind:
+        return None
+    if kind == "prometheus":
+        keys = ("threshold", "activationThreshold")
+        called = name or metadata.text("metricName")
+        query = metadata.text("query")
+        key = "metricName" if called and not name else "query"
+        known = called if called in context.signals or query not in context.signals else query
+        found = meaning(metadata, key, known or query, context.signals)
+    else:
+        keys, found = _QUEUES[kind], Meaning("queue")
+    if found is None or not metadata.require(keys[0]):
+        return None
+    threshold = metadata.number(keys[0], above=0.0)
+    activation = metadata.number(keys[1], 0.0)
+    if threshold is None or activation is None:
+        return None
+    # What is left of the metadata says where the metric comes from.
+    return {
+        "signal": found.signal,
+        "threshold": threshold / found.factor,
+        "activation": activation / found.factor,
+        "type": "average" if metric == "AverageValue" else "value",
+    }

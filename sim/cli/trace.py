@@ -118,7 +118,48 @@ def convert_command(
     for reason, count in sorted(ledger.left_out.items()):
         note(f"{count} left out: {reason}")
     if ledger.first is not None:
-        note(f"{ledger.bad} bad rows skipped; the first: {ledger.first}")
+        note(f"{ledger.bad} bad row{'' if ledger.bad == 1 else 's'} skipped; the first: {ledger.first}")
+
+
+@trace_command.command("generate")
+@click.argument("preset")
+@click.option(
+    "--jobs", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="How many."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of all that is random."
+)
+@click.option("--rate", help="Arrivals, such as 30/h; the preset's own unless given.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file; else to stdout.")
+@common
+def generate_command(
+    preset: str, count: int, seed: int, rate: str | None, output: Path | None, plugins: tuple[Path, ...]
+) -> None:
+    """Draw jobs from PRESET, fitted to a real cluster, and write them as plain CSV.
+
+    Those of `stratus list presets` that are of jobs will do: philly, helios, pai-v2020, acme-seren,
+    acme-kalos, gavel.
+    """
+    from itertools import islice
+
+    from sim import catalog
+    from sim.errors import did_you_mean
+    from sim.kernel.streams import RandomStreams
+    from sim.saas.jobtraces.synthetic import jobs
+    from sim.units import parse
+
+    known = [name for name in catalog.names("preset") if catalog.preset(name).kind == "jobs"]
+    if preset not in known:
+        raise UsageError(f"no preset of jobs is called {preset!r}{did_you_mean(preset, known)}")
+    card = catalog.preset(preset)
+    try:
+        mean = card.rate if rate is None else parse(rate, "rate")
+    except ValueError as error:
+        raise UsageError(f"--rate: {error}") from None
+    if mean is None or not mean > 0:
+        raise UsageError(f"{preset} needs a rate above 0: give one, such as --rate 30/h")
+    rng = RandomStreams(seed).stream(f"saas/jobtraces/{preset}")
+    _written(islice(jobs(card, rng, mean), count), output)
 
 
 def _trace(file: Path, form: str, on_bad_row: str, table: Path | None) -> Trace:
@@ -154,4 +195,4 @@ def _written(jobs: Any, output: Path | None) -> None:
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}") from None
     out(str(output))
-    note(f"{count} jobs")
+    note(f"{count} job{'' if count == 1 else 's'}")

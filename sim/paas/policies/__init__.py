@@ -1,6 +1,7 @@
 """Every policy of the platform layer; importing this package registers them all."""
 
 from sim.paas.policies import (
+    allocation,
     autoscalers,
     discipline,
     engines,
@@ -13,6 +14,7 @@ from sim.paas.policies import (
 )
 
 __all__ = [
+    "allocation",
     "autoscalers",
     "discipline",
     "engines",

@@ -28,6 +28,7 @@ class Metric:
         better: "low", "high" or None where neither is.
         meaning: what exactly is counted.
         steady: whether it describes a steady state, and so means nothing for an overloaded station.
+        source: who defined it so, where it is not ours or common.
     """
 
     pattern: str
@@ -36,6 +37,7 @@ class Metric:
     better: str | None
     meaning: str
     steady: bool = False
+    source: str = ""
     regex: re.Pattern[str] = field(init=False, repr=False, compare=False, default=re.compile(""))
 
     def __post_init__(self) -> None:
@@ -44,7 +46,7 @@ class Metric:
 
 
 _SCOPE = re.compile(r"<(app|service|pool|link)>")
-_STEADY = re.compile(r"latency|queue|wait|in_system|jct")
+_STEADY = re.compile(r"latency|queue|wait|in_system|jct|delay|slowdown|finish_time")
 
 
 def _parse(prefix: str, text: str) -> list[Metric]:
@@ -52,7 +54,10 @@ def _parse(prefix: str, text: str) -> list[Metric]:
     for line in text.strip().splitlines():
         if line.startswith(" "):
             known = found.pop()
-            found.append(dataclasses.replace(known, meaning=f"{known.meaning} {line.strip()}".strip()))
+            if line.strip().startswith("source: "):
+                found.append(dataclasses.replace(known, source=line.strip().removeprefix("source: ")))
+            else:
+                found.append(dataclasses.replace(known, meaning=f"{known.meaning} {line.strip()}".strip()))
             continue
         name, dimension, better, label = (part.strip() for part in line.split("|"))
         shown = "" if dimension == "count" else dimension

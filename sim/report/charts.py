@@ -28,7 +28,10 @@ _TIME_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A drawn chart: `page` is SVG for the report's HTML, `file` the same as a file of its own."""
+    """A drawn chart: `page` is SVG for the report's HTML, `file` the same as a file of its own.
+
+    A `wide` one takes the whole width of the page.
+    """
 
     key: str
     title: str
@@ -36,6 +39,7 @@ class Chart:
     page: str
     file: str
     data: str
+    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +78,13 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return out.getvalue()
 
 
-def _chart(figure: Figure, key: str, title: str, reading: str, data: str) -> Chart:
+def finish(figure: Figure, key: str, title: str, reading: str, data: str, *, wide: bool = False) -> Chart:
+    """The chart of a finished figure."""
     drawn = theme.svg(figure)
-    return Chart(key, title, reading, theme.for_page(drawn, title), theme.for_file(drawn), data)
+    return Chart(key, title, reading, theme.for_page(drawn, title), theme.for_file(drawn), data, wide)
 
 
-def _axis(axes: Axes, which: str, dimension: str) -> None:
+def ticks(axes: Axes, which: str, dimension: str) -> None:
     """Tick labels in the quantity's own units."""
     if not dimension:
         return
@@ -160,11 +165,11 @@ def lines(
             axes.set_ylim(bottom=0)
             if ydimension == "fraction" and axes.get_ylim()[1] > 0.9:
                 axes.set_ylim(0, max(1.02, axes.get_ylim()[1]))
-        _axis(axes, "x", xdimension)
-        _axis(axes, "y", ydimension)
+        ticks(axes, "x", xdimension)
+        ticks(axes, "y", ydimension)
         theme.legend(axes, len(series))
         rows = [[line.name, x, y] for line in series for x, y in zip(line.x, line.y, strict=True)]
-        return _chart(figure, key, title, reading, table(["series", xlabel or "x", ylabel or "y"], rows))
+        return finish(figure, key, title, reading, table(["series", xlabel or "x", ylabel or "y"], rows))
 
 
 def cdf(
@@ -182,12 +187,12 @@ def cdf(
                 limit[0], (limit[1], 0.03), xycoords=("data", "axes fraction"), rotation=90, ha="right",
                 color=theme.INK, fontsize=7.5, xytext=(-3, 0), textcoords="offset points",
             )  # fmt: skip
-        _axis(axes, "x", "duration")
+        ticks(axes, "x", "duration")
         axes.xaxis.set_minor_formatter(lambda *_: "")
-        _axis(axes, "y", "fraction")
+        ticks(axes, "y", "fraction")
         theme.legend(axes, len(series))
         rows = [[line.name, x, y] for line in series for x, y in zip(line.x, line.y, strict=True)]
-        return _chart(figure, key, title, reading, table(["series", "latency_s", "share"], rows))
+        return finish(figure, key, title, reading, table(["series", "latency_s", "share"], rows))
 
 
 def bars(
@@ -222,9 +227,9 @@ def bars(
         axes.set_xlim(0, reach * 1.22 if reach > 0 else 1)
         if limit is not None and limit[1] <= reach * 1.22:
             axes.axvline(limit[1], color=theme.INK, linewidth=1, linestyle=(0, (4, 3)))
-        _axis(axes, "x", dimension)
+        ticks(axes, "x", dimension)
         rows = [[bar.name, bar.value, bar.low, bar.high] for bar in series]
-        return _chart(figure, key, title, reading, table(["arm", xlabel, "low", "high"], rows))
+        return finish(figure, key, title, reading, table(["arm", xlabel, "low", "high"], rows))
 
 
 def stacked(
@@ -257,10 +262,10 @@ def stacked(
         axes.invert_yaxis()
         top = max(left, default=0.0)
         axes.set_xlim(0, top * 1.22 if top > 0 else 1)
-        _axis(axes, "x", dimension)
+        ticks(axes, "x", dimension)
         theme.legend(axes, len(parts), always=True)
         rows = [[arm, name, values[i]] for i, arm in enumerate(arms) for name, values in parts.items()]
-        return _chart(figure, key, title, reading, table(["arm", "part", xlabel], rows))
+        return finish(figure, key, title, reading, table(["arm", "part", xlabel], rows))
 
 
 def heat(
@@ -280,12 +285,12 @@ def heat(
         every = max(1, len(names) // 16)
         axes.set_yticks([i + 0.5 for i in range(0, len(names), every)], names[::every], fontsize=7)
         axes.invert_yaxis()
-        _axis(axes, "x", "duration")
+        ticks(axes, "x", "duration")
         bar = figure.colorbar(mesh, ax=axes, fraction=0.035, pad=0.02, format=lambda v, _: f"{v:.0%}")
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0, labelsize=7)
         data = [[name, edges[i], value] for name in names for i, value in enumerate(rows[name])]
-        return _chart(figure, key, title, reading, table(["node", "from_s", "utilisation"], data))
+        return finish(figure, key, title, reading, table(["node", "from_s", "utilisation"], data))
 
 
 def demand(
@@ -308,8 +313,8 @@ def demand(
         below.sharex(above)
         _draw(below, replicas, step=True)
         below.set_ylim(bottom=0)
-        _axis(below, "x", "duration")
+        ticks(below, "x", "duration")
         theme.legend(below, len(replicas))
         rows = [["demand", x, y] for x, y in zip(arrivals.x, arrivals.y, strict=True)]
         rows += [[line.name, x, y] for line in replicas for x, y in zip(line.x, line.y, strict=True)]
-        return _chart(figure, key, title, reading, table(["series", "time_s", "value"], rows))
+        return finish(figure, key, title, reading, table(["series", "time_s", "value"], rows))

@@ -192,3 +192,36 @@ def _span(group: Sequence[Json], names: Json, axis: str | None) -> str:
         return ", ".join(f"{names[path]} {point}" for path, point in group[0]["point"].items())
     first, last = group[0]["point"][axis], group[-1]["point"][axis]
     return f"{names[axis]} {first}" if len(group) == 1 else f"{names[axis]} {first} to {last}"
+
+
+def compared(summary: Json) -> list[str]:
+    """How many pairs of arms differ beyond chance, and which arms no other beats in both of two metrics."""
+    found = []
+    several = len(summary["axes"]) > 0
+    for each in summary["differences"]:
+        tested = [pair for pair in each["pairs"] if pair["holm"] is not None]
+        if len(tested) > 1:
+            count = sum(pair["differ"] for pair in tested)
+            found.append(
+                f"{_at(each, summary, several)}{count} of {len(tested)} pairs of arms differ in "
+                f"{lookup(each['metric']).label} beyond chance (paired t tests, Holm's correction, 5 %)."
+            )
+    for each in summary["tradeoff"]:
+        best = [arm["arm"] for arm in each["arms"] if arm["front"]]
+        if len(each["arms"]) > 2:
+            first, second = (lookup(name).label for name in each["metrics"])
+            where = _at(each, summary, several)
+            found.append(f"{where}No arm beats {_listed(best, 'or')} in both {first} and {second}.")
+    return found
+
+
+def _at(each: Json, summary: Json, several: bool) -> str:
+    """The point of the axes before a sentence, where there are several."""
+    if not several:
+        return ""
+    names = summary["axis_names"]
+    return ", ".join(f"{names[path]} {value}" for path, value in each["point"].items()) + ": "
+
+
+def _listed(names: Sequence[str], last: str) -> str:
+    return ", ".join(names[:-1]) + f" {last} {names[-1]}" if len(names) > 1 else "".join(names)

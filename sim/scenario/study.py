@@ -46,4 +46,9 @@ class Study(Spec):
         default={}, description="values by path; every arm runs at every combination"
     )
     answer: Answer | None = Field(default=None, description="what decides")
+    tradeoff: Annotated[list[str], Len(0, 2)] = Field(
+        default=[],
+        description="two metrics to draw against each other, with the arms that none beats in both; with "
+        "jobs mean completion time and worst finish-time fairness unless given",
+    )
     show: list[str] = Field(default=[], description="metrics of the table; a fitting choice unless given")

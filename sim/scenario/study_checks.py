@@ -35,6 +35,11 @@ def check_study(scenario: Scenario) -> Iterator[Problem]:
             yield unknown_name(("study", "show", index), "metric", metric, names)
         elif metric in study.show[:index]:
             yield Problem(("study", "show", index), f"{metric!r} stands twice")
+    for index, metric in enumerate(study.tradeoff):
+        if metric not in names:
+            yield unknown_name(("study", "tradeoff", index), "metric", metric, names)
+    if len(set(study.tradeoff)) == 1:
+        yield Problem(("study", "tradeoff"), "needs two different metrics")
     if study.answer is None:
         return
     at: Location = ("study", "answer")

@@ -18,6 +18,7 @@ from sim.kernel.recorder import TextColumn
 from sim.kernel.series import bin_means
 from sim.stats import accounting
 from sim.stats.quantiles import CURVE, by_bin, of_sorted
+from sim.stats.steps import Steps, total
 from sim.stats.view import Mask, View, among, equals
 from sim.stats.warmup import mser5
 from sim.tables import COMPLETED, FAILED, REJECTED, TIMEOUT
@@ -128,12 +129,21 @@ def _jobs(view: View, edges: NDArray[np.float64]) -> dict[str, Any] | None:
     submitted, finished = view.numbers("jobs", "submitted"), view.numbers("jobs", "finished")
     done = equals(view.text("jobs", "status"), COMPLETED) & view.inside("jobs", "submitted")
     waits = (view.numbers("jobs", "started") - submitted)[view.inside("jobs", "submitted")]
+    present = total([(1.0, _step(submitted)), (-1.0, _step(finished[~np.isnan(finished)]))])
+    running = bin_means(*view.steps("paas/jobs/running"), edges)
     return {
-        "running": _means(view, "paas/jobs/running", edges),
+        "running": _plain(running),
+        "waiting": _plain(np.maximum(bin_means(*present, edges) - running, 0.0)),
         "submitted": _counts(submitted, edges),
         "jct": _curve(finished[done] - submitted[done]),
         "wait": _curve(waits[~np.isnan(waits)]),
     }
+
+
+def _step(moments: NDArray[np.float64]) -> Steps:
+    """How many of the moments have passed."""
+    times = np.sort(moments)
+    return times, np.arange(1.0, len(times) + 1)
 
 
 def _bins(times: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -6,6 +6,8 @@ threads of the linear algebra library, so its last bits would depend on how many
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,3 +42,16 @@ def sampled(steps: Steps, at: NDArray[np.float64]) -> NDArray[np.float64]:
     known = positions >= 0
     result[known] = values[positions[known]]
     return result
+
+
+def total(parts: Sequence[tuple[float, Steps]]) -> Steps:
+    """The weighted sum of step series as one step series."""
+    times = np.concatenate([np.zeros(0), *(times for _, (times, _) in parts)])
+    jumps = np.concatenate(
+        [np.zeros(0), *(weight * np.diff(values, prepend=0.0) for weight, (_, values) in parts)]
+    )
+    order = np.argsort(times, kind="stable")
+    moments, first = np.unique(times[order], return_index=True)
+    if len(moments) == 0:
+        return np.zeros(1), np.zeros(1)
+    return moments, np.cumsum(np.add.reduceat(jumps[order], first))

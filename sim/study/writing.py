@@ -16,7 +16,7 @@ from sim.metrics import lookup
 from sim.scenario.facts import caveats
 from sim.scenario.load import digest, inputs, resolved
 from sim.scenario.spec import Scenario
-from sim.study import answer, cells
+from sim.study import answer, cells, contrast
 from sim.study.cells import Cell
 from sim.study.compare import Group, Json, Run, summarise
 from sim.study.pool import Done
@@ -44,6 +44,9 @@ _UNITS = {
     "rate": "1/s",
 }
 
+
+#: What is weighed in a study of jobs, unless it says otherwise.
+_TRADEOFF = ("jobs.jct.mean", "jobs.fairness")
 
 #: Text that begins like a formula and is no number.
 _FORMULA = re.compile(r"(?![-+]?[\d.]+(?:[eE][-+]?\d+)?$)[=+\-@\t\r]")
@@ -137,6 +140,10 @@ def summary(study: Study, groups: Sequence[Group]) -> Json:
         "show": list(scenario.study.show),
         "cells": summarise(groups, base),
         "answer": answer.decide(groups, asked) if asked else None,
+        "differences": contrast.matrix(groups, asked.metric) if asked else [],
+        "tradeoff": contrast.tradeoff(groups, scenario.study.tradeoff or _TRADEOFF)
+        if scenario.study.tradeoff or scenario.platform.jobs
+        else [],
         "caveats": _caveats(study),
     }
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sim.report import words
 from sim.report.charts import Chart
-from sim.report.sections import infrastructure, jobs, lead, requests, services
+from sim.report.sections import comparison, infrastructure, jobs, lead, requests, services
 from sim.report.sections.scope import Scope
 
 __all__ = ["Scope", "Section", "sections"]
@@ -28,10 +29,16 @@ def sections(scope: Scope) -> list[Section]:
     """All sections that have something to show."""
     once = scope.first_replication()
     made = [
+        Section(
+            "The arms against each other",
+            " ".join(words.compared(scope.summary)),
+            [*comparison.comparison(scope)],
+        ),
         Section("Latency", once, [*requests.latency(scope)]),
         Section("What was dropped, and why", "", [*requests.dropped(scope)]),
         Section("Replicas against demand", once, [*services.replicas(scope)]),
-        Section("Training jobs", once, [*jobs.jobs(scope)]),
+        Section("Training jobs", once, [*jobs.jobs(scope), *jobs.queues(scope)]),
+        Section("Schedules", once, [*jobs.schedules(scope)]),
         Section("Use of the infrastructure", once, [*infrastructure.use(scope)]),
         Section(
             "Cost, energy, carbon", f"Means over replications{scope.where()}.", [*infrastructure.bills(scope)]

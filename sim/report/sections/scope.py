@@ -48,6 +48,10 @@ class Scope:
         self.cells = self.every[:MOST_CURVES]
         self.curves = {i: results.series(i, cell["replications"][0]) for i, cell in self.cells}
 
+    def curves_of(self, index: int, cell: Json) -> Json:
+        """Curves of a cell's first replication, also of one that is not drawn among the others."""
+        return self.curves.get(index) or self.results.series(index, cell["replications"][0])
+
     def _focus_point(self) -> Json:
         """The point whose curves are shown: just after the answer changes, else the last one."""
         cells = self.summary["cells"]

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from sim.stats.steps import amounts, integral, mean, sampled
+from sim.stats.steps import amounts, integral, mean, sampled, total
 
 STEPS = np.array([1.0, 3.0, 4.0]), np.array([2.0, 5.0, 0.0])
 
@@ -39,3 +39,12 @@ def test_threads_do_not_change_a_bit():
             subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout
         )
     assert len(found) == 1
+
+
+def test_the_total_of_step_series_is_their_weighted_sum():
+    first = np.array([0.0, 2.0, 5.0]), np.array([1.0, 3.0, 0.0])
+    second = np.array([2.0, 4.0]), np.array([10.0, 20.0])
+    times, values = total([(2.0, first), (-1.0, second)])
+    assert times.tolist() == [0, 2, 4, 5]
+    assert values.tolist() == [2, 6 - 10, 6 - 20, 0 - 20]
+    assert [part.tolist() for part in total([])] == [[0.0], [0.0]]

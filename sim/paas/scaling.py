@@ -1,4 +1,10 @@
-"""The scaling loop: look at a service, ask its autoscaler, hold the answer in bounds, record, apply."""
+"""The scaling loop: signal, (forecast,) recommendation, stabilisation, limits, actuation - and the record.
+
+Every `period` it takes what can be read of the service - its state at this moment, or the newest
+sample of the monitoring (`sim.paas.scrape`) -, asks the autoscaler, holds the answer within the
+service's bounds, writes down what was seen, predicted, wanted, allowed and applied and why they
+differ, and applies it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sim.paas.policies.autoscalers import Autoscaler, History, Observation
+from sim.paas.scrape import Scrape, Scraper
 
 if TYPE_CHECKING:
     from sim.paas.service import Service
@@ -21,9 +28,12 @@ class ScalingLoop:
 
     Two clocks run: one closes the bins of the arrival history (their width is the policy's `bin`),
     one looks. Where they meet the bin is closed first, so a look sees every bin that is complete.
+    With `scrape` a third one takes samples, and looks see those.
     """
 
-    def __init__(self, service: Service, policy: Autoscaler, period: float | None) -> None:
+    def __init__(
+        self, service: Service, policy: Autoscaler, period: float | None, scrape: Scrape | None = None
+    ) -> None:
         self._service = service
         self._policy = policy
         self._period = policy.period if period is None else period
@@ -38,16 +48,24 @@ class ScalingLoop:
         self._times: list[float] = []
         self._rates: list[float] = []
         self._history = History(np.empty(0), np.empty(0), self._width)
+        self._scraper = None
+        if scrape is not None:
+            uniform = service.ctx.streams.uniforms(f"paas/{service.name}/scrape")
+            self._scraper = Scraper(self._kernel, scrape, self.observe, uniform)
 
     def start(self) -> None:
         """Begin to look."""
         self._running = True
         self._open_bin()
+        if self._scraper is not None:
+            self._scraper.start()
         self._kernel.call_in(self._period, self._look)
 
     def stop(self) -> None:
         """Look no more."""
         self._running = False
+        if self._scraper is not None:
+            self._scraper.stop()
 
     def _open_bin(self) -> None:
         self._bin_end = self._kernel.now + self._width
@@ -67,43 +85,63 @@ class ScalingLoop:
     def _look(self) -> None:
         if not self._running:
             return
-        self._close_bin()
         now = self._kernel.now
-        seen = self.observe(now)
+        seen = self._seen(now)
+        if seen is None:
+            wanted = self._service.replica_set.wanted
+            self._record(now, (nan, nan, wanted, wanted, wanted, wanted), "no-measurement")
+        else:
+            self._decide(seen, now)
+        self._kernel.call_in(self._period, self._look)
+
+    def _seen(self, now: float) -> Observation | None:
+        """What can be read at this moment."""
+        if self._scraper is None:
+            return self.observe(now)
+        return self._scraper.newest(now, self._state(now))
+
+    def _decide(self, seen: Observation, now: float) -> None:
         policy, bounds = self._policy, self._service.bounds
         allowed = int(policy.want(seen, now))
         applied = min(max(allowed, bounds.minimum), bounds.maximum)
         reason = str(getattr(policy, "reason", ""))
         if applied != allowed:
             reason = "minimum" if applied > allowed else "maximum"
-        self._rows.add(
-            (
-                now,
-                self._service.name,
-                policy.policy,
-                float(getattr(policy, "signal", nan)),
-                float(getattr(policy, "predicted", nan)),
-                seen.wanted,
-                int(getattr(policy, "recommended", allowed)),
-                allowed,
-                applied,
-                seen.ready,
-                reason,
-            )
-        )
+        signal = float(getattr(policy, "signal", nan))
+        predicted = float(getattr(policy, "predicted", nan))
+        wanted = int(getattr(policy, "recommended", allowed))
+        self._record(now, (signal, predicted, seen.wanted, wanted, allowed, applied), reason)
         if applied != seen.wanted:
             self._service.replica_set.scale(applied)
-        self._kernel.call_in(self._period, self._look)
+
+    def _record(self, now: float, figures: tuple[float, float, int, int, int, int], reason: str) -> None:
+        service = self._service
+        ready = len(service.replica_set.ready)
+        self._rows.add((now, service.name, self._policy.policy, *figures, ready, reason))
 
     def observe(self, now: float) -> Observation:
         """What there is to see; the means begin anew with each look."""
         service = self._service
         replicas = service.replica_set
+        self._close_bin()
         span = now - self._looked
         arrived = service.submitted - self._submitted
         self._looked = now
         self._submitted = service.submitted
         busy, servers = service.busy.mean(now), replicas.servers.mean(now)
+        return self._state(
+            now,
+            rate=arrived / span if span > 0.0 else 0.0,
+            in_system=service.inside.mean(now),
+            utilisation=busy / servers if servers > 0.0 else 0.0,
+        )
+
+    def _state(
+        self, now: float, *, rate: float = nan, in_system: float = nan, utilisation: float = nan
+    ) -> Observation:
+        """What is known without a mean over time, with those given."""
+        service = self._service
+        replicas = service.replica_set
         return Observation(
             time=now,
             wanted=replicas.wanted,
@@ -111,10 +149,10 @@ class ScalingLoop:
             starting=replicas.starting,
             minimum=service.bounds.minimum,
             maximum=service.bounds.maximum,
-            rate=arrived / span if span > 0.0 else 0.0,
-            in_system=service.inside.mean(now),
+            rate=rate,
+            in_system=in_system,
             queued=service.queued,
-            utilisation=busy / servers if servers > 0.0 else 0.0,
+            utilisation=utilisation,
             history=self._history,
             lead_time=replicas.lead_time,
             servers_per_replica=service.engine.servers,

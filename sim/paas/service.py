@@ -24,6 +24,7 @@ from sim.paas.replica import Replica
 from sim.paas.replicaset import Demand, ReplicaBounds, ReplicaSet
 from sim.paas.rules import NO_RULES, Rules
 from sim.paas.scaling import ScalingLoop
+from sim.paas.scrape import Scrape
 from sim.registry import fresh
 from sim.tables import COMPLETED, FAILED, REJECTED, TIMEOUT
 
@@ -66,6 +67,7 @@ class Service:
         drain_timeout: seconds a replica that is to go may finish its calls; None for as long as it takes.
         autoscaler: decides the number of replicas; None keeps the initial one.
         period: seconds between its looks; None for its own.
+        scrape: how its view is measured; None: it sees the present state.
         planned_lead: seconds from asking for a replica to its first call, as long as none was measured;
             None: loading and warm-up alone.
         warm: whether the initial replicas that find a place at once are ready at once.
@@ -112,6 +114,7 @@ class Service:
         drain_timeout: float | None = None,
         autoscaler: Autoscaler | None = None,
         period: float | None = None,
+        scrape: Scrape | None = None,
         planned_lead: float | None = None,
         warm: bool = True,
     ) -> None:
@@ -156,7 +159,7 @@ class Service:
             warm=warm,
         )
         self._ready = self.replica_set.ready
-        self.scaling = None if autoscaler is None else ScalingLoop(self, fresh(autoscaler), period)
+        self.scaling = None if autoscaler is None else ScalingLoop(self, fresh(autoscaler), period, scrape)
         self._wakes = bool(getattr(autoscaler, "wakes", True))
 
     def start(self) -> None:

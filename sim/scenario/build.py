@@ -29,6 +29,7 @@ from sim.paas.jobs import JobClass, Jobs
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.replicaset import ReplicaBounds
 from sim.paas.scheduler import Scheduler
+from sim.paas.scrape import Scrape
 from sim.paas.service import Service
 from sim.registry import fresh
 from sim.saas.application import Application
@@ -252,8 +253,13 @@ def _service(platform: Platform, name: str) -> Service:
         warmup=wanted.warmup,
         drain_timeout=wanted.drain_timeout,
         autoscaler=wanted.autoscaler,
+        scrape=_scrape(wanted.scrape),
         planned_lead=_planned_lead(platform, wanted, weights),
     )
+
+
+def _scrape(wanted: spec.Scrape | None) -> Scrape | None:
+    return None if wanted is None else Scrape(wanted.period, wanted.delay, wanted.missing)
 
 
 def _planned_lead(platform: Platform, wanted: spec.Service, weights: float) -> float:

@@ -18,7 +18,7 @@ from sim.scenario.fields import DistributionOf, Marker, Name, PolicyField, Spec
 from sim.scenario.infrastructure import Bounds, Count, Duration
 from sim.scenario.manifests.signals import SIGNALS
 from sim.scenario.rules import Placement
-from sim.units import Bytes, BytesPerSecond, Cores, PositiveSeconds, Quantity, Seconds
+from sim.units import Bytes, BytesPerSecond, Cores, Fraction, PositiveSeconds, Quantity, Seconds
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4"]
 
@@ -134,6 +134,14 @@ class Resources(Spec):
     disk: Bytes = Field(default=0.0, description="local disk")
 
 
+class Scrape(Spec):
+    """Monitoring: an autoscaler sees samples, some of them late or lost, not the present state."""
+
+    period: PositiveSeconds = Field(default=15.0, description="between two samples, each a mean")
+    delay: Seconds = Field(default=0.0, description="until a sample can be read")
+    missing: Fraction = Field(default=0.0, description="share of the samples that get lost")
+
+
 class Service(Spec):
     """A deployed model or program: equal replicas behind a router."""
 
@@ -156,6 +164,9 @@ class Service(Spec):
     replicas: Bounds = Field(default=Bounds(initial=1, min=1, max=1), description="number of replicas")
     autoscaler: Annotated[Any, Autoscaler("autoscaler")] = default_policy(
         "autoscaler", "fixed", "how many replicas there should be"
+    )
+    scrape: Scrape | None = Field(
+        default=None, description="how the autoscaler's view is measured; the present state unless given"
     )
     router: Annotated[Any, PolicyField("router")] = default_policy(
         "router", "least-load", "which replica serves a call"

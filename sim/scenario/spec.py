@@ -26,7 +26,7 @@ from sim.scenario.infrastructure import (
     Site,
     Storage,
 )
-from sim.scenario.platform import Estimate, JobClass, Platform, Resources, Scheduler, Service
+from sim.scenario.platform import Estimate, JobClass, Platform, Resources, Scheduler, Scrape, Service
 from sim.scenario.study import Answer, Study
 from sim.units import Bytes, PositiveSeconds, Seconds
 
@@ -50,6 +50,7 @@ __all__ = [
     "Resources",
     "Scenario",
     "Scheduler",
+    "Scrape",
     "ScriptedFault",
     "Service",
     "Site",

@@ -8,8 +8,10 @@ from sim.paas.policies import (
     filters,
     forecasters,
     order,
+    recommenders,
     routers,
     scores,
+    stabilisers,
     times,
 )
 
@@ -21,7 +23,9 @@ __all__ = [
     "filters",
     "forecasters",
     "order",
+    "recommenders",
     "routers",
     "scores",
+    "stabilisers",
     "times",
 ]

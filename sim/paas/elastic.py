@@ -81,11 +81,13 @@ class ScaleUp:
         self._templates = [Template(pool.node_type, pool.site, pool.path) for pool in self._pools]
         self._suits: dict[Shape, list[bool]] = {}
 
-    def ask(self, buckets: Sequence[Bucket]) -> None:
+    def ask(self, buckets: Sequence[Bucket], overtaking: bool) -> None:
         """Request the nodes on which the groups in these buckets would fit and that are not coming yet.
 
         Args:
             buckets: what waits, in order of the queue.
+            overtaking: whether a group may start before one ahead of it that fits nowhere. If not,
+                nodes for it would stand idle.
         """
         rooms = [max(0, pool.maximum - len(pool.nodes)) for pool in self._pools]
         if not any(rooms):
@@ -97,7 +99,8 @@ class ScaleUp:
         free = room.stacked([cluster.room, *rows])
         empty = free.copy()
         for bucket in buckets:
-            self._seat(bucket, free, blocks)
+            if not self._seat(bucket, free, blocks) and not overtaking:
+                break
         used = (free != empty).any(axis=1)
         first = len(cluster.nodes)
         for pool, there, size in zip(self._pools, coming, blocks, strict=True):
@@ -106,8 +109,8 @@ class ScaleUp:
             if new:
                 pool.request(new)
 
-    def _seat(self, bucket: Bucket, free: np.ndarray, blocks: list[int]) -> None:
-        """Take room for as many of the bucket's groups as fit whole."""
+    def _seat(self, bucket: Bucket, free: np.ndarray, blocks: list[int]) -> bool:
+        """Take room for as many of the bucket's groups as fit whole; whether that is all of them."""
         kinds = bucket.entries[0][3].shape
         whole = len(bucket.entries)
         masks = []
@@ -120,6 +123,7 @@ class ScaleUp:
             whole = min(whole, int(total) // count)
         for mask, (shape, count) in zip(masks, kinds, strict=True):
             pack(free, mask, shape[0], whole * count)
+        return whole == len(bucket.entries)
 
     def _suitable(self, unit: Unit) -> list[bool]:
         """Per pool, whether the unit could go to an empty node of it."""

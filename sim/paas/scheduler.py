@@ -213,7 +213,8 @@ class Scheduler:
             self._bound_somewhere()
         self._waiting.set(self.queue.units)
         if self._scale_up is not None and len(self.queue):
-            self._scale_up.ask(sorted(self.queue.buckets.values(), key=lambda bucket: bucket.entries[0]))
+            waiting = sorted(self.queue.buckets.values(), key=lambda bucket: bucket.entries[0])
+            self._scale_up.ask(waiting, self._discipline.overtaking)
         # Owners may submit or end units at once: only now, with the pass complete.
         for group in started:
             for unit in group.units:

@@ -7,7 +7,7 @@ gate that later groups must pass, or None: then nothing behind it starts.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 class Discipline(Protocol):
-    """What the scheduler needs of a discipline."""
+    """What the scheduler needs of a discipline; `overtaking`: a later group may start before the head."""
+
+    overtaking: ClassVar[bool]
 
     def hold(self, head: Group, scheduler: Scheduler) -> Gate | None:
         """What the groups behind `head` must respect while it waits."""
@@ -51,6 +53,8 @@ class Strict:
     No job starves, but nodes stand idle while the head waits (Kueue StrictFIFO).
     """
 
+    overtaking: ClassVar[bool] = False
+
     def hold(self, head: Group, scheduler: Scheduler) -> Gate | None:
         """None: the pass ends."""
         return None
@@ -62,6 +66,8 @@ class Skip:
 
     Fills the nodes, but large gangs may starve (Kueue BestEffortFIFO, Volcano allocate).
     """
+
+    overtaking: ClassVar[bool] = True
 
     def hold(self, head: Group, scheduler: Scheduler) -> Gate | None:
         """A gate that is open to all."""
@@ -76,6 +82,8 @@ class Easy:
     group starts if it ends by then or leaves enough for the head (Lifka 1995; Mu'alem and
     Feitelson 2001). Knows estimates only.
     """
+
+    overtaking: ClassVar[bool] = True
 
     def hold(self, head: Group, scheduler: Scheduler) -> Gate | None:
         """The head's reservation."""

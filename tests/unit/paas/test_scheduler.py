@@ -338,6 +338,16 @@ class TestElasticPools:
         assert world.pools[0].pending == 0
         assert len(world.cluster.nodes) == 0
 
+    @pytest.mark.parametrize(("discipline", "asked"), [(Strict(), 0), (Skip(), 1)])
+    def test_asks_for_no_node_that_would_stand_idle_behind_the_head(self, discipline, asked):
+        world = World(4, discipline=discipline, pools=[("spare", GPU, 2)])
+        world.submit(3, each=4)
+        world.run(until=1.0)
+        world.submit(4, each=4)  # it fits once the first has ended, but not on one free and two new nodes
+        world.submit(2, each=4)  # for which one node is free, and one would have to come
+        world.run(until=2.0)
+        assert world.pools[0].pending == asked
+
     def test_the_cheapest_pool_that_fits_comes_first_and_spills_over(self):
         cheap = NodeType("cheap", Resources(cpu=16, accelerators=1), price=1.0)
         world = World(0, pools=[("big", GPU, 5), ("cheap", cheap, 2)])

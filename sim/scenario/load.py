@@ -13,6 +13,7 @@ from sim.scenario import canonical, document, manifests
 from sim.scenario.checks import check
 from sim.scenario.document import Document, Location, dotted
 from sim.scenario.faults import Problem, Problems, faults
+from sim.scenario.fields import INPUT_FILES
 from sim.scenario.mending import beyond
 from sim.scenario.overrides import COMMAND_LINE, assignment, placed
 from sim.scenario.spec import Scenario
@@ -83,8 +84,8 @@ def inputs(scenario: Scenario) -> dict[str, str]:
     """The files that a run reads besides the scenario, with the SHA-256 of their content."""
     sources = [app.arrivals for app in scenario.applications.values()]
     sources += [job.arrivals for job in scenario.platform.jobs.values()]
-    paths = sorted({str(source.file) for source in sources if getattr(source, "file", None)})
-    return {path: _sha256(path) for path in paths}
+    paths = {getattr(source, name, None) for source in sources for name in INPUT_FILES}
+    return {path: _sha256(path) for path in sorted(str(path) for path in paths if path)}
 
 
 def _sha256(path: str) -> str:

@@ -65,7 +65,7 @@ def _task(row: Row) -> Job:
     return Job(
         arrival=row.number("start_time"),
         work=work,
-        workers=row.whole("inst_num", 1) if row.text("inst_num") else 1,
+        workers=row.workers("inst_num") if row.text("inst_num") else 1,
         accelerators=0.0 if isnan(gpu) else gpu / 100,
         cpu=cpu / 100,
         memory=memory * 2.0**30,
@@ -77,7 +77,7 @@ def _task(row: Row) -> Job:
 
 
 def _sample(row: Row) -> Job:
-    workers = row.whole("num_inst", 1) if row.text("num_inst") else 1
+    workers = row.workers("num_inst") if row.text("num_inst") else 1
     gpu = row.known("num_gpu")
     return Job(
         arrival=row.number("submit_time"),

@@ -26,7 +26,7 @@ from sim.errors import Fault, ScenarioError
 from sim.saas.jobtraces import source
 from sim.saas.jobtraces.ledger import Ledger
 from sim.saas.jobtraces.record import BadRow, Job
-from sim.saas.jobtraces.rows import number
+from sim.saas.jobtraces.rows import gang, number
 
 #: (job type, scale factor) -> steps per second.
 Throughputs = Mapping[tuple[str, int], float]
@@ -79,19 +79,18 @@ class Gavel:
             raise BadRow(f"expected 7, 9, 10 or 11 fields divided by tabs, got {len(cells)}")
         at_steps, at_scale, at_weight, at_slo, at_arrival = _PLACES[len(cells)]
         steps, scale = number(cells[at_steps], "steps"), number(cells[at_scale], "scale factor", 1)
-        if scale != int(scale):
-            raise BadRow(f"scale factor: expected a whole number, got {scale:g}")
+        workers = gang(scale, "scale factor")
         model, work = cells[0].strip(), nan
         if self.speeds is not None:
-            speed = self.speeds.get((model, int(scale)))
+            speed = self.speeds.get((model, workers))
             if speed is None:
-                raise BadRow(f"job type: the table has no throughput of {model!r} on {scale:g} workers")
+                raise BadRow(f"job type: the table has no throughput of {model!r} on {workers} workers")
             work = steps / speed
         slo = -1.0 if at_slo is None else number(cells[at_slo], "SLO", -inf)
         return Job(
             arrival=number(cells[at_arrival], "arrival"),
             work=work,
-            workers=int(scale),
+            workers=workers,
             accelerators=1.0,
             priority=nan if at_weight is None else number(cells[at_weight], "priority weight"),
             deadline=nan if slo < 0 or isnan(work) else slo * work,

@@ -46,7 +46,7 @@ def _job(row: Row) -> Job:
         raise BadRow(f"status: expected one of {', '.join(get_args(Status))}, got {status!r}")
     return Job(
         arrival=row.number("arrival_s"),
-        workers=row.whole("workers", 1) if row.text("workers") else 1,
+        workers=row.workers("workers") if row.text("workers") else 1,
         nodes=row.whole("nodes") if row.text("nodes") else 0,
         priority=row.known("priority", -MOST) if row.has("priority") else nan,
         status=status,

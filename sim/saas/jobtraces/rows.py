@@ -14,6 +14,9 @@ NOTHING = frozenset({"", "-", "na", "n/a", "nan", "nat", "none", "null"})
 #: Largest number a cell may hold; past it something else than a time, a size or a count stands there.
 MOST = 1e15
 
+#: Largest gang: one wrong number in a file must not fill the memory with workers.
+MOST_WORKERS = 200_000
+
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -64,6 +67,10 @@ class Row:
             raise BadRow(f"{name}: expected a whole number, got {self._cells[self._places[name]]!r}")
         return int(value)
 
+    def workers(self, name: str, least: int = 1) -> int:
+        """A cell as the number of workers of a gang (or of accelerators, each of one worker)."""
+        return gang(self.whole(name, least), name)
+
     def moment(self, name: str) -> float:
         """A cell as a time on the wall clock of the first row's zone, in seconds; NaN for nothing."""
         text = self.text(name)
@@ -96,6 +103,17 @@ def number(text: str, name: str, least: float = 0.0) -> float:
         bound = "" if least <= -MOST else f", {least:g} or more"
         raise BadRow(f"{name}: expected a number{bound}, got {_short(text)}")
     return value
+
+
+def gang(workers: float, name: str) -> int:
+    """A whole number of workers that a gang may have.
+
+    Raises:
+        BadRow: it is none.
+    """
+    if workers != int(workers) or workers > MOST_WORKERS:
+        raise BadRow(f"{name}: expected a whole number up to {MOST_WORKERS}, got {workers:g}")
+    return int(workers)
 
 
 def timestamp(text: str, name: str) -> datetime:

@@ -13,7 +13,7 @@ from typing import TextIO
 from sim.saas.jobtraces import source
 from sim.saas.jobtraces.ledger import Ledger
 from sim.saas.jobtraces.record import BadRow, Job, LeftOut, Status
-from sim.saas.jobtraces.rows import number
+from sim.saas.jobtraces.rows import gang, number
 
 FIELDS = 18
 
@@ -66,15 +66,13 @@ def _job(cells: list[str]) -> Job:
     processors = requested if requested > 0 else allocated
     if processors <= 0:
         raise LeftOut("no processors stated")
-    if processors != int(processors):
-        raise BadRow(f"processors: expected a whole number, got {processors:g}")
     if submitted < 0:
         raise BadRow("submit time: expected 0 or more, got -1")
     user, queue = field(12, "user"), field(15, "queue")
     return Job(
         arrival=submitted,
         work=work,
-        workers=int(processors),
+        workers=gang(processors, "processors"),
         memory=_known(field(10, "requested memory")) * 1024,
         estimate=_known(field(9, "requested time")),
         wait=_known(field(3, "wait time")),

@@ -127,14 +127,14 @@ def _slurm(row: Row, tenant: str, model: str) -> Job:
     job = Job(
         arrival=submitted,
         work=work,
-        nodes=row.whole("node_num") if row.text("node_num") else 0,
+        nodes=row.workers("node_num", 0) if row.text("node_num") else 0,
         wait=started - submitted,
         tenant=row.text(tenant),
         model=row.text(model),
         status=STATES.get(state, ""),
         id=row.text("job_id"),
     )
-    return per_accelerator(job, row.whole("gpu_num"), row.known("cpu_num"))
+    return per_accelerator(job, row.workers("gpu_num", 0), row.known("cpu_num"))
 
 
 def _helios(row: Row) -> Job:
@@ -151,7 +151,7 @@ def _philly(row: Row) -> Job:
     if isnan(arrival):
         raise BadRow("timestamp: expected YYYY-MM-DD HH:MM:SS, got ''")
     job = Job(arrival, work=row.number("duration"), tenant=row.text("cluster"))
-    return per_accelerator(job, row.whole("num_gpus", 1), nan)
+    return per_accelerator(job, row.workers("num_gpus"), nan)
 
 
 HELIOS = Table(

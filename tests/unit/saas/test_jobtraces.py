@@ -7,6 +7,8 @@ from math import isnan, nan
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sim.errors import ScenarioError
 from sim.saas.jobtraces.formats import FORMATS, Trace, detect
@@ -239,6 +241,11 @@ WRONG = [
     (SWF.replace("3600 8 -1", "3600 8"), ["3:1: expected 18 fields, got 17"]),
     (PHILLY.replace("01:00:30", "00:00:30"), ["2:1: start_time: is before submitted_time"]),
     (PHILLY.replace('"2017-10-07 00:50:11"', "7"), ["11:1: end_time: expected YYYY-MM-DD HH:MM:SS, got 7"]),
+    (PLAIN.replace("100,2,", "100,1e6,"), ["2:1: workers: expected a whole number up to 200000, got 1e+06"]),
+    (
+        SWF.replace("-1 -1 16", "-1 -1 16.5"),
+        ["3:1: processors: expected a whole number up to 200000, got 16.5"],
+    ),
     (PLAIN.replace("100,2,", "100,2.5,"), ["2:1: workers: expected a whole number, got '2.5'"]),
     (
         PLAIN.replace("completed", "well"),
@@ -286,6 +293,55 @@ def test_a_bad_row_is_told_with_its_line(tmp_path, text, expected):
 @pytest.mark.parametrize("on_bad_row", ["stop", "skip"])
 def test_hostile_files_are_faults_and_not_tracebacks(tmp_path, content, part, on_bad_row):
     assert any(part in fault for fault in faults(tmp_path, content, on_bad_row=on_bad_row))
+
+
+SAMPLES = [text.encode() for text in (PHILLY, HELIOS, ACME, PAI, OPENB, SWF, GAVEL, PLAIN)]
+TOKENS = [
+    b"nan",
+    b"-1",
+    b"1e300",
+    b'"',
+    b"\n",
+    b"\x00",
+    b"\xff",
+    b",",
+    b"\t",
+    b"[",
+    b"{",
+    b"null",
+    b"9" * 400,
+    b"",
+]
+
+
+@given(
+    sample=st.sampled_from(SAMPLES),
+    changes=st.lists(
+        st.tuples(st.integers(0, 1500), st.integers(0, 20), st.sampled_from(TOKENS)), max_size=8
+    ),
+    form=st.sampled_from(["auto", *FORMATS]),
+    on_bad_row=st.sampled_from(["stop", "skip"]),
+)
+@settings(max_examples=300)
+def test_damaged_files_give_jobs_or_faults_and_every_row_is_accounted_for(
+    tmp_path_factory, sample, changes, form, on_bad_row
+):
+    content = bytearray(sample)
+    for at, length, token in changes:
+        content[at : at + length] = token
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(content)
+    try:
+        trace = Trace(path, form, on_bad_row)
+        found = list(trace.jobs())
+    except ScenarioError as error:
+        assert error.faults and all(fault.file == str(path) for fault in error.faults)
+        return
+    ledger = trace.ledger
+    assert ledger.rows == len(found) + ledger.bad + sum(ledger.left_out.values())
+    assert on_bad_row == "skip" or not ledger.bad
+    assert all(job.work >= 0 or isnan(job.work) for job in found)
+    assert all(1 <= job.workers <= 200_000 and job.arrival >= 0 for job in found)
 
 
 def test_a_folder_and_a_missing_file_are_faults(tmp_path):

@@ -42,6 +42,11 @@ class Startup:
     warmup: float = 0.0
 
     @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Image and weights, as far as there are any."""
+        return tuple(each for each in (self.image, self.weights) if each is not None)
+
+    @property
     def load_seconds(self) -> float:
         """Time to bring the weights from the node into the accelerator."""
         return self.weights[1] / self.load_rate if self.weights and self.load_rate else 0.0

@@ -25,11 +25,13 @@ class Census:
     Attributes:
         placed: owner -> node index -> units there. The workers of a job count twice: under their job
             ("train/7") and under its class ("train").
+        bare: for cores and for memory: node index -> units there that ask for none.
         rules: (rule about company, owner who has it) -> node index -> units there that have it.
     """
 
     def __init__(self) -> None:
         self.placed: dict[str, dict[int, int]] = {}
+        self.bare: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self.rules: dict[tuple[Company, str], dict[int, int]] = {}
 
     def count(self, unit: Unit, node: int, change: int) -> None:
@@ -39,6 +41,11 @@ class Census:
         family = kin(owner)
         if family != owner:
             _add(self.placed, family, node, change)
+        for column, bare in enumerate(self.bare):
+            if not unit.resources[column] > 0:
+                bare[node] = bare.get(node, 0) + change
+                if not bare[node]:
+                    del bare[node]
         for rule in unit.rules.company:
             _add(self.rules, (rule, owner), node, change)
 

@@ -114,6 +114,13 @@ class Gate(Protocol):
 class Placer:
     """Finds nodes for groups; changes nothing that outlasts the call but its own bookkeeping.
 
+    Args:
+        cluster: the nodes.
+        filters: which nodes are possible.
+        scores: which possible node is best, with weights of 0 or more.
+        log: told what was seen.
+        ties: draws among nodes with the same best score; None takes the first.
+
     Attributes:
         census: who runs where; for rules about other units.
     """
@@ -124,6 +131,7 @@ class Placer:
         filters: Sequence[Filter],
         scores: Sequence[tuple[Score, float]],
         log: DecisionLog | None = None,
+        ties: np.random.Generator | None = None,
     ) -> None:
         self.cluster = cluster
         self.filters = list(filters)
@@ -133,6 +141,7 @@ class Placer:
         self._changing = [f for f in filters if f.retry_on]
         self._known: dict[Shape, Mask] = {}
         self._log = log
+        self._ties = ties
         for policy in (*self.filters, *(score for score, _ in self.scores)):
             attach = getattr(policy, "attach", None)
             if attach is not None:
@@ -213,6 +222,8 @@ class Placer:
     def _points(self, policy: Score, unit: Unit, candidates: Indices) -> Floats:
         """Scores mapped to 0..100 over the candidates; all 0 where they do not differ."""
         raw = policy.score(unit, self.cluster, candidates)
+        if getattr(policy, "final", False):
+            return raw
         low = raw.min()
         span = raw.max() - low
         points: Floats = (raw - low) * (100.0 / span) if span > 0 else np.zeros(len(raw))
@@ -222,7 +233,10 @@ class Placer:
         total = np.zeros(len(candidates))
         for (_, weight), part in zip(self.scores, points, strict=True):
             total += weight * part
-        return int(candidates[total.argmax()])
+        if self._ties is None:
+            return int(candidates[total.argmax()])
+        best = np.flatnonzero(total == total.max())
+        return int(candidates[best[self._ties.integers(len(best))]] if len(best) > 1 else candidates[best[0]])
 
 
 def applies(policy: Filter, unit: Unit) -> bool:

@@ -155,6 +155,7 @@ class ReplicaSet:
             device=demand.device,
             accelerator_memory=demand.accelerator_memory,
             rules=demand.rules,
+            artifacts=self._startup.artifacts,
             priority=demand.priority,
             on_bound=self._bound,
             on_evicted=self._evicted,

@@ -43,6 +43,7 @@ class Scheduler:
         scores: which possible node is best, with weights of 0 or more.
         decisions: which attempts to record in the `decisions` table.
         pools: elastic pools to ask for nodes when groups wait.
+        ties: which of several nodes with the best score: the first, or any (from a stream of its own).
 
     Attributes:
         queue: groups that wait.
@@ -61,6 +62,7 @@ class Scheduler:
         scores: Sequence[tuple[Score, float]],
         decisions: Literal["off", "sampled", "all"] = "off",
         pools: Sequence[NodePool] = (),
+        ties: Literal["first", "random"] = "first",
     ) -> None:
         self.ctx = ctx
         self.cluster = cluster
@@ -68,7 +70,8 @@ class Scheduler:
         log = None
         if decisions != "off":
             log = DecisionLog(ctx, cluster, self.queue, discipline, scores, decisions)
-        self.placer = Placer(cluster, filters, scores, log)
+        rng = ctx.streams.stream("paas/scheduler/ties") if ties == "random" else None
+        self.placer = Placer(cluster, filters, scores, log, rng)
         self.running: list[Ending] = []
         self.passes = 0
         self._order = order

@@ -32,6 +32,7 @@ class Unit:
         device: catalog name of the accelerator it needs, or several with "|" between them; None for any.
         accelerator_memory: bytes it needs on one accelerator.
         rules: what it says about labels, taints and other units.
+        artifacts: (name, bytes) of image and weights that its node must have on disk.
         priority: larger goes first, where the order looks at it.
         on_bound: called with the unit once its whole group is bound.
         on_evicted: called with the unit and a reason after its node was lost; it has no node then.
@@ -42,6 +43,7 @@ class Unit:
 
     __slots__ = (
         "accelerator_memory",
+        "artifacts",
         "bound",
         "device",
         "devices",
@@ -77,6 +79,7 @@ class Unit:
         device: str | None = None,
         accelerator_memory: float = 0.0,
         rules: Rules = NO_RULES,
+        artifacts: tuple[tuple[str, float], ...] = (),
         priority: float = 0.0,
         on_bound: Callable[[Unit], Any] | None = None,
         on_evicted: Callable[[Unit, str], Any] | None = None,
@@ -90,6 +93,7 @@ class Unit:
         self.device = device
         self.accelerator_memory = accelerator_memory
         self.rules = rules
+        self.artifacts = artifacts
         self.priority = priority
         self.on_bound: Callable[[Unit], Any] = on_bound or _nothing
         self.on_evicted: Callable[[Unit, str], Any] = on_evicted or _nothing

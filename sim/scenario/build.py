@@ -140,6 +140,8 @@ def _pools(platform: Platform) -> list[NodePool]:
     infrastructure = platform.scenario.infrastructure
     made = []
     for site_name, site in infrastructure.sites.items():
+        hourly = catalog.grid(site.grid).hourly if site.grid is not None else ()
+        carbon = tuple(intensity * site.pue for intensity in hourly)
         for name, pool in site.pools.items():
             instance = infrastructure.instances.get(pool.instance) or catalog.instance(pool.instance)
             node_type = NodeType(
@@ -152,6 +154,7 @@ def _pools(platform: Platform) -> list[NodePool]:
                 pool.nvlink_size,
                 pool.labels,
                 tuple(Taint(each.key, each.value, each.effect) for each in pool.taints),
+                carbon,
             )
             made.append(
                 NodePool(
@@ -204,6 +207,7 @@ def _scheduler(platform: Platform) -> Scheduler:
         scores=[(fresh(score), weight) for score, weight in wanted.scores],
         decisions=platform.scenario.record.decisions,
         pools=[pool for pool in platform.pools if pool.maximum > pool.minimum],
+        ties=wanted.ties,
     )
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim import registry
 from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import Constant
 from sim.paas.policies.filters import DEFAULT as DEFAULT_FILTERS
+from sim.paas.policies.scores.kubernetes import PROFILE
 from sim.scenario.faults import Problem, Problems, shown
 from sim.scenario.fields import DistributionOf, Marker, Name, PolicyField, Spec
 from sim.scenario.infrastructure import Bounds, Count, Duration
@@ -109,6 +110,10 @@ class Autoscaler(PolicyField):
 class Scheduler(Spec):
     """How waiting units (replicas, workers) get their nodes."""
 
+    profile: Literal["stratus", "kubernetes"] = Field(
+        default="stratus",
+        description="kubernetes: scorers, weights and ties of kube-scheduler v1.30, where not given here",
+    )
     order: Annotated[Any, PolicyField("order")] = default_policy("order", "fifo", "who is next")
     discipline: Annotated[Any, PolicyField("discipline")] = default_policy(
         "discipline", "skip", "who may go before one that does not fit yet"
@@ -121,6 +126,16 @@ class Scheduler(Spec):
         default_factory=lambda: ((registry.lookup("score", "least-allocated")(), 1.0),),
         description="which possible node is best: scorers and their weights",
     )
+    ties: Literal["first", "random"] = Field(
+        default="first", description="which of several nodes with the best score: the first, or any"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("profile") == "kubernetes":
+            return {"scores": dict(PROFILE), "ties": "random", **value}
+        return value
 
 
 class Resources(Spec):

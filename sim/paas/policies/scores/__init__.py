@@ -1,19 +1,35 @@
 """Which of the possible nodes is best; one small file a family."""
 
+from sim.paas.policies.scores import kubernetes
 from sim.paas.policies.scores.allocation import BalancedAllocation, LeastAllocated, MostAllocated
 from sim.paas.policies.scores.base import Floats, Indices, Score
+from sim.paas.policies.scores.fit import BestFit, DotProduct, WorstFit
 from sim.paas.policies.scores.plain import Cheapest, FirstFit, RandomNode
+from sim.paas.policies.scores.power import CarbonAware, EnergyAware
+from sim.paas.policies.scores.preferences import FewTaints, ImageLocality, LikedCompany, LikedLabels
+from sim.paas.policies.scores.ratio import RequestedToCapacityRatio
 from sim.paas.policies.scores.spread import Spread
 
 __all__ = [
     "BalancedAllocation",
+    "BestFit",
+    "CarbonAware",
     "Cheapest",
+    "DotProduct",
+    "EnergyAware",
+    "FewTaints",
     "FirstFit",
     "Floats",
+    "ImageLocality",
     "Indices",
     "LeastAllocated",
+    "LikedCompany",
+    "LikedLabels",
     "MostAllocated",
     "RandomNode",
+    "RequestedToCapacityRatio",
     "Score",
     "Spread",
+    "WorstFit",
+    "kubernetes",
 ]

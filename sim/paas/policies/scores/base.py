@@ -1,7 +1,8 @@
 """What every scorer is: `score(unit, nodes, candidates)`, a number each, more is better.
 
 The scheduler maps each scorer's numbers to 0..100 over the candidates (lowest 0, highest 100; all
-equal: all 0), weights and adds them; the highest sum wins, ties go to the lowest node index.
+equal: all 0), weights and adds them; the highest sum wins, ties go to the lowest node index. A class
+attribute `final = True` says that the numbers are points already, as those of Kubernetes' scorers.
 A scorer with `attach(placer)` or `start(scheduler)` is given these first.
 `nodes.free` does not yet hold the unit that is to be placed.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -16,20 +16,19 @@ if TYPE_CHECKING:
 
 @policy("score", "spread")
 class Spread:
-    """Prefer nodes with the fewest units of the same service or job.
+    """Prefer nodes (or NVLink domains, racks, sites) with the fewest units of the same service or job.
 
-    Kubernetes PodTopologySpread over host names: one node's loss then takes few replicas.
+    Kubernetes PodTopologySpread: the loss of one of them then takes few replicas.
     """
+
+    topology: Literal["node", "nvlink", "rack", "site"] = "node"
 
     def attach(self, placer: Placer) -> None:
         """Look where the owners' units are."""
-        self._placed = placer.census.placed
+        self._census = placer.census
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
-        """Negated number of the owner's units on the node."""
-        result = np.zeros(len(candidates))
-        for node, count in self._placed.get(unit.owner, {}).items():
-            at = int(np.searchsorted(candidates, node))
-            if at < len(candidates) and candidates[at] == node:
-                result[at] = -count
-        return result
+        """Negated number of the owner's units in the node's domain."""
+        if unit.owner not in self._census.placed:
+            return np.zeros(len(candidates))
+        return -self._census.around(nodes, (unit.owner,), self.topology)[candidates]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from math import isnan
 from pathlib import Path
+from typing import NamedTuple
 
 from sim import catalog
 from sim.errors import Fault, ScenarioError, did_you_mean
@@ -44,13 +45,11 @@ def check_job_arrivals(at: Location, job: JobClass) -> Iterator[Problem]:
             for name in names.split("|"):
                 if name not in catalog.names("device"):
                     yield unknown_name((*where, "devices", kind), "device", name, catalog.names("device"))
-        states = tuple(_state(file) for file in (arrivals.file, arrivals.throughputs) if file is not None)
-        faults, timed = _trace_of_jobs(
-            arrivals.file, arrivals.format, arrivals.on_bad_row, arrivals.throughputs, states
-        )
-        for fault in faults:
+        found = _found(arrivals)
+        timed = found.timed
+        for fault in found.faults:
             yield Problem((*where, "file"), str(fault))
-        if faults:
+        if found.faults:
             return
     elif isinstance(arrivals, JobPreset):
         yield from _job_preset(where, arrivals)
@@ -59,6 +58,24 @@ def check_job_arrivals(at: Location, job: JobClass) -> Iterator[Problem]:
     if job.duration is None and not timed:
         what = "the trace does not say of every job" if isinstance(arrivals, JobTrace) else "nothing says"
         yield Problem((*at, "duration"), f"is missing: {what} how long it runs", "key")
+
+
+def passed_over(job: JobClass) -> Sequence[str]:
+    """Which rows of its trace a class of jobs does without, in sentences."""
+    return _found(job.arrivals).said if isinstance(job.arrivals, JobTrace) else ()
+
+
+class _Found(NamedTuple):
+    """What a pass over a trace of jobs found: faults, whether all durations are known, rows passed over."""
+
+    faults: Sequence[Fault]
+    timed: bool
+    said: Sequence[str]
+
+
+def _found(given: JobTrace) -> _Found:
+    states = tuple(_state(file) for file in (given.file, given.throughputs) if file is not None)
+    return _trace_of_jobs(given.file, given.format, given.on_bad_row, given.throughputs, states)
 
 
 def _job_preset(at: Location, arrivals: JobPreset) -> Iterator[Problem]:
@@ -102,12 +119,17 @@ def _trace_of_jobs(
     on_bad_row: OnBadRow,
     throughputs: str | None,
     states: tuple[tuple[int, int], ...],
-) -> tuple[Sequence[Fault], bool]:
-    """What is wrong in a trace of jobs, and whether it says of every job how long it ran; likewise."""
+) -> _Found:
+    """What a pass over a whole trace of jobs finds; likewise."""
     try:
         trace = JobTrace(file, form, on_bad_row, throughputs).trace()
         # To the end, though one would do: every row is to be checked.
         untimed = sum(isnan(job.work) for job in trace.jobs())
-        return (), not untimed
     except ScenarioError as error:
-        return error.faults, True
+        return _Found(error.faults, True, ())
+    ledger, name = trace.ledger, Path(file).name
+    said = [f"{name}: {count} rows are left out: {why}." for why, count in sorted(ledger.left_out.items())]
+    if ledger.first is not None:
+        first = f"line {ledger.first.line}: {ledger.first.message}"
+        said.append(f"{name}: {ledger.bad} of {ledger.rows} rows are bad and skipped; the first, {first}.")
+    return _Found((), not untimed, tuple(said))

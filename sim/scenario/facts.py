@@ -7,6 +7,7 @@ from typing import Any
 from sim import catalog
 from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import constant_or
+from sim.scenario.arrival_checks import passed_over
 from sim.scenario.spec import Infrastructure, Link, Pool, Scenario
 
 #: Power of a machine that nobody measured: nothing is known, so nothing is counted; see `caveats`.
@@ -79,9 +80,9 @@ def link_figures(link: Link) -> tuple[Distribution, float]:
 
 
 def caveats(scenario: Scenario) -> list[str]:
-    """What the results leave out because no figure is known for it, in sentences."""
+    """What the results leave out - a figure that nobody knows, a row of a trace - in sentences."""
     infrastructure = scenario.infrastructure
-    found = []
+    found = [text for job in scenario.platform.jobs.values() for text in passed_over(job)]
     for site_name, site in infrastructure.sites.items():
         if site.pools and site.grid is None:
             found.append(f"{site_name} names no grid: its energy is counted, its carbon is not.")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from math import isnan
 
-from sim.saas.jobtraces.record import BadRow, Job, LeftOut, Status
+from sim.saas.jobtraces.record import BadRow, Job, LeftOut, Status, waited
 from sim.saas.jobtraces.rows import Row
 from sim.saas.jobtraces.tables import Table
 
@@ -99,8 +99,6 @@ def _pod(row: Row) -> Job:
     scheduled = row.known("scheduled_time")
     if isnan(scheduled):
         raise LeftOut("never scheduled")
-    if scheduled < created:
-        raise BadRow("scheduled_time: is before creation_time")
     gpus, share = row.whole("num_gpu"), row.number("gpu_milli")
     if share > 1000:
         raise BadRow(f"gpu_milli: expected 1000 or less, got {share:g}")
@@ -111,7 +109,7 @@ def _pod(row: Row) -> Job:
         cpu=row.number("cpu_milli") / 1000,
         memory=row.number("memory_mib") * 2.0**20,
         nodes=1,
-        wait=scheduled - created,
+        wait=waited(created, scheduled),
         device=row.text("gpu_spec"),
         model=row.text("qos"),
         status=_STATUSES.get(row.text("pod_phase"), ""),

@@ -13,7 +13,7 @@ from math import nan
 from typing import Any, TextIO
 
 from sim.saas.jobtraces.ledger import Ledger
-from sim.saas.jobtraces.record import BadRow, Job, LeftOut, Status, per_accelerator
+from sim.saas.jobtraces.record import BadRow, Job, LeftOut, Status, per_accelerator, waited
 from sim.saas.jobtraces.rows import NOTHING, wall_seconds
 
 #: Characters read at once, and the longest job.
@@ -101,8 +101,6 @@ def _job(entry: Any) -> Job:
         raise LeftOut("not ended")
     if ended < started:
         raise BadRow("end_time: the last attempt ends before the first starts")
-    if started < submitted:
-        raise BadRow("start_time: is before submitted_time")
     nodes, gpus = _demand(attempts[0].get("detail"))
     if not gpus:
         raise LeftOut("no accelerators recorded")
@@ -110,7 +108,7 @@ def _job(entry: Any) -> Job:
         arrival=submitted,
         work=ended - started,
         nodes=nodes,
-        wait=started - submitted,
+        wait=waited(submitted, started),
         tenant=str(entry.get("vc", "")),
         status=_STATUSES.get(str(entry.get("status")), ""),
         id=str(entry.get("jobid", "")),

@@ -62,6 +62,11 @@ class LeftOut(Exception):
     """A row that is right but is no job to replay; the text says why."""
 
 
+def waited(submitted: float, started: float) -> float:
+    """Seconds from submission to start; NaN where the clocks of a log put the start first."""
+    return started - submitted if started >= submitted else nan
+
+
 def per_accelerator(job: Job, gpus: int, cpus: float) -> Job:
     """The job as a gang of one worker per accelerator; one without any has one worker per node."""
     workers = gpus or max(1, job.nodes)

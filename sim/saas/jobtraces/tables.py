@@ -16,7 +16,7 @@ from typing import TextIO
 from sim.errors import did_you_mean
 from sim.saas.jobtraces import source
 from sim.saas.jobtraces.ledger import Ledger
-from sim.saas.jobtraces.record import BadRow, Job, LeftOut, Status, per_accelerator
+from sim.saas.jobtraces.record import BadRow, Job, LeftOut, Status, per_accelerator, waited
 from sim.saas.jobtraces.rows import Row
 
 #: States of Slurm, and of those who name theirs alike, in our words.
@@ -115,20 +115,19 @@ def _slurm(row: Row, tenant: str, model: str) -> Job:
         raise BadRow("submit_time: expected YYYY-MM-DD HH:MM:SS, got ''")
     if isnan(started):
         raise LeftOut("never started")
-    ended = row.moment("end_time")
-    work = row.known("duration") if row.text("duration") else ended - started
+    ended, stated = row.moment("end_time"), row.known("duration")
+    # The `duration` of Kalos counts the wait as well, whatever its description says.
+    work = stated if isnan(ended) else ended - started
     if isnan(work):
         raise LeftOut("not ended")
     if work < 0:
         raise BadRow("end_time: is before start_time")
-    if started < submitted:
-        raise BadRow("start_time: is before submit_time")
     state = row.text("state").upper().split(" ")[0]
     job = Job(
         arrival=submitted,
         work=work,
         nodes=row.workers("node_num", 0) if row.text("node_num") else 0,
-        wait=started - submitted,
+        wait=waited(submitted, started),
         tenant=row.text(tenant),
         model=row.text(model),
         status=STATES.get(state, ""),
@@ -157,13 +156,13 @@ def _philly(row: Row) -> Job:
 HELIOS = Table(
     "helios",
     "SenseTime Helios 2020, cluster_log.csv",
-    ("submit_time", "start_time", "end_time", "gpu_num", "node_num", "state", "vc"),
+    ("submit_time", "start_time", "end_time", "duration", "gpu_num", "node_num", "state", "vc"),
     _helios,
 )
 ACME = Table(
     "acme",
     "Shanghai AI Lab Acme 2023, trace_seren.csv and trace_kalos.csv",
-    ("submit_time", "start_time", "end_time", "gpu_num", "node_num", "state", "type"),
+    ("submit_time", "start_time", "end_time", "duration", "gpu_num", "node_num", "state", "type"),
     _acme,
 )
 PHILLY_CSV = Table(

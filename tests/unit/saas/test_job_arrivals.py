@@ -9,6 +9,7 @@ from sim.errors import ScenarioError
 from sim.saas.jobtraces.ordering import ordered
 from sim.saas.policies.jobs import JobPreset, JobTrace
 from sim.scenario.build import build
+from sim.scenario.facts import caveats
 from sim.scenario.load import load
 
 # ruff: noqa: E501 - rows and messages are long
@@ -172,6 +173,8 @@ def test_a_bad_row_is_a_fault_of_the_scenario_unless_it_is_skipped(trace):
     assert "platform.jobs.train.arrivals.file" in fault
     found = scenario(trace, sets=["platform.jobs.train.arrivals.on_bad_row=skip"])
     assert len(table(build(found).run(), "jobs", "tenant")) == 3
+    (said,) = (text for text in caveats(found) if "trace.csv" in text)
+    assert "trace.csv: 1 of 4 rows are bad and skipped; the first, line 2: duration_s: expected" in said
 
 
 def test_what_a_trace_does_not_say_the_class_must(trace):

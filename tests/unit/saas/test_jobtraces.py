@@ -134,6 +134,21 @@ def test_helios_spreads_cores_over_workers_and_knows_jobs_without_accelerators(t
     assert ledger.left_out == {"never started": 1}
 
 
+def test_the_duration_of_kalos_counts_the_wait_and_is_not_taken(tmp_path):
+    # The example of the trace's own description: 8 s from start to end, 10 s queued, duration 18.
+    kalos = ACME.replace("00:20:51+08:00,117", "00:20:51+08:00,149")
+    assert jobs(tmp_path, kalos)[0][0].work == 117.0
+    unended = ACME.replace("2023-03-01 00:20:51+08:00", "")
+    assert jobs(tmp_path, unended)[0][0].work == 117.0
+
+
+def test_a_start_that_the_clocks_put_before_the_submission_leaves_the_wait_unknown(tmp_path):
+    early = jobs(tmp_path, HELIOS.replace("2020-06-09 18:00:10", "2020-06-09 17:59:59"))[0][0]
+    assert isnan(early.wait) and early.work == 3611.0
+    early = jobs(tmp_path, PHILLY.replace("01:00:30", "00:59:00"))[0][0]
+    assert isnan(early.wait) and early.work == 3690.0
+
+
 def test_acme_times_of_two_zones_are_brought_to_the_first(tmp_path):
     (big, small), _ = jobs(tmp_path, ACME)
     # 16:23:58 UTC is 00:23:58 in UTC+8.
@@ -223,7 +238,7 @@ WRONG = [
     (HELIOS.replace("12,u2,vcB,0", "12,u2,vcB,0.5"), ["3:1: gpu_num: expected a whole number, got '0.5'"]),
     (HELIOS.replace(",3600,10", ",-3600,10"), ["2:1: duration: expected a number, 0 or more, got '-3600'"]),
     (HELIOS.replace(",3600,10", ",1e400,10"), ["2:1: duration: expected a number, 0 or more, got '1e400'"]),
-    (HELIOS.replace("18:00:10", "17:00:10"), ["2:1: start_time: is before submit_time"]),
+    (HELIOS.replace("19:00:10", "17:00:10"), ["2:1: end_time: is before start_time"]),
     (
         HELIOS.replace("2020-06-09 18:00:10", "soon"),
         ["2:1: start_time: expected YYYY-MM-DD HH:MM:SS, got 'soon'"],
@@ -239,7 +254,10 @@ WRONG = [
     (PAI.replace("1600.0", "inf"), ["1:1: end_time: expected a number, 0 or more, got 'inf'"]),
     (SWF.replace("3600 8", "1e99 8"), ["3:1: run time: expected a number, -1 or more, got '1e99'"]),
     (SWF.replace("3600 8 -1", "3600 8"), ["3:1: expected 18 fields, got 17"]),
-    (PHILLY.replace("01:00:30", "00:00:30"), ["2:1: start_time: is before submitted_time"]),
+    (
+        PHILLY.replace("02:00:30", "00:00:30"),
+        ["2:1: end_time: the last attempt ends before the first starts"],
+    ),
     (PHILLY.replace('"2017-10-07 00:50:11"', "7"), ["11:1: end_time: expected YYYY-MM-DD HH:MM:SS, got 7"]),
     (PLAIN.replace("100,2,", "100,1e6,"), ["2:1: workers: expected a whole number up to 200000, got 1e+06"]),
     (

@@ -133,7 +133,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         unit        int   -     unit that was placed, or found no place
         node        text  -     node chosen
         candidates  int   -     nodes left after the filters
-        reason      text  -     why it waits or was preempted; of one that holds, the discipline
+        reason      text  -     why it waits or was preempted; the order (queued), the discipline (holds)
         last        float s     moment of the last attempt with the same answer
         attempts    int   -     attempts with that answer in a row
     """),

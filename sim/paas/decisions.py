@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sim.iaas.nodes import Cluster
 from sim.kernel.context import Context
-from sim.paas.policies.filters import Filter, Mask
+from sim.paas.policies.filters import Filter, Mask, ResourcesFit
 from sim.paas.policies.scores import Indices, Score
 from sim.paas.units import Group, Shape, Unit
 
@@ -109,7 +109,7 @@ class DecisionLog:
         self._shapes = ctx.recorder.table("shapes")
         self._cluster = cluster
         self._queue = queue
-        self._discipline = _name(discipline)
+        self._order, self._discipline = _name(queue.order), _name(discipline)
         self._names = [_name(policy) for policy, _ in scores]
         self._weights = [weight for _, weight in scores]
         self._all = mode == "all"
@@ -142,7 +142,7 @@ class DecisionLog:
                 return
             self._watched[group.shape] += 1
         self._recorded.add(group.id)
-        self._write(self._row(group, "queued", unit=unit.id), self._kernel.now, 1)
+        self._write(self._row(group, "queued", unit=unit.id, reason=self._order), self._kernel.now, 1)
         self._write_hold()
 
     def begin(self, group: Group) -> None:
@@ -249,21 +249,25 @@ class DecisionLog:
         by = until = None
         if WOULD_DELAY in reasons and self._hold[0] is not None:
             by, until = self._hold[0].units[0].owner, self._hold[1]
-        answer = (reasons, by)
+        # The last filter to reject is the one that would have to change its mind. A gang may find
+        # no place or too few of them from one moment to the next; that is one reason, not two.
+        reason = reasons[-1] if reasons else ""
+        if len(group.units) > 1 and reason == ResourcesFit.reason:
+            reason = TOO_FEW
+        answer = (reason, {*reasons, TOO_FEW} - {ResourcesFit.reason}, by)
         wait = self._waits.get(group.id)
         if wait is not None and wait.answer == answer:
             wait.attempts += 1
             wait.last = now
             return
         self._flush(group)
-        # The last filter to reject is the one that would have to change its mind.
         row = self._row(
             group,
             "waiting",
             unit=look.unit.id,
             by=by or "",
             until=nan if until is None else until,
-            reason=reasons[-1] if reasons else "",
+            reason=reason,
         )
         self._waits[group.id] = _Wait(answer, row, now)
         self._details(row[0], look)

@@ -44,12 +44,13 @@ class WaitingQueue:
     Attributes:
         buckets: the non-empty buckets by shape, in order of their creation.
         units: units of all groups.
+        order: which of them is tried first.
     """
 
     def __init__(self, order: Order) -> None:
         self.buckets: dict[tuple[tuple[Shape, int], ...], Bucket] = {}
         self.units = 0
-        self._order = order
+        self.order = order
         self._entries: dict[int, Entry] = {}
 
     def __len__(self) -> int:
@@ -100,4 +101,4 @@ class WaitingQueue:
         return entry[0], count, None if first is entry else first[3]
 
     def _entry(self, group: Group, now: float) -> Entry:
-        return (self._order.key(group, now), group.submitted, group.id, group)
+        return (self.order.key(group, now), group.submitted, group.id, group)

@@ -99,7 +99,7 @@ class ScaleUp:
         free = room.stacked([cluster.room, *rows])
         empty = free.copy()
         for bucket in buckets:
-            if not self._seat(bucket, free, blocks) and not overtaking:
+            if self._seat(bucket, free, blocks) < len(bucket.entries) and not overtaking:
                 break
         used = (free != empty).any(axis=1)
         first = len(cluster.nodes)
@@ -109,8 +109,8 @@ class ScaleUp:
             if new:
                 pool.request(new)
 
-    def _seat(self, bucket: Bucket, free: np.ndarray, blocks: list[int]) -> bool:
-        """Take room for as many of the bucket's groups as fit whole; whether that is all of them."""
+    def _seat(self, bucket: Bucket, free: np.ndarray, blocks: Sequence[int]) -> int:
+        """Take room for as many of the bucket's groups as fit whole; how many that are."""
         kinds = bucket.entries[0][3].shape
         whole = len(bucket.entries)
         masks = []
@@ -123,7 +123,7 @@ class ScaleUp:
             whole = min(whole, int(total) // count)
         for mask, (shape, count) in zip(masks, kinds, strict=True):
             pack(free, mask, shape[0], whole * count)
-        return whole == len(bucket.entries)
+        return whole
 
     def _suitable(self, unit: Unit) -> list[bool]:
         """Per pool, whether the unit could go to an empty node of it."""

@@ -22,9 +22,11 @@ from sim.kernel.context import Context
 from sim.paas.backfill import Ending, Reservation
 from sim.paas.decisions import DecisionLog
 from sim.paas.elastic import ScaleUp, ever_fits
+from sim.paas.nodescaling import PlannedScaleUp
 from sim.paas.placement import Gate, Placer, applies
 from sim.paas.policies.discipline import Discipline
 from sim.paas.policies.filters import Filter, ResourcesFit
+from sim.paas.policies.node_scaling import NodeScaling
 from sim.paas.policies.order import Order
 from sim.paas.policies.scores import Score
 from sim.paas.queue import Bucket, Entry, WaitingQueue
@@ -43,6 +45,7 @@ class Scheduler:
         scores: which possible node is best, with weights of 0 or more.
         decisions: which attempts to record in the `decisions` table.
         pools: elastic pools to ask for nodes when groups wait.
+        node_scaling: when and how elastic pools grow; None: at once, first fit, cheapest pool first.
         ties: which of several nodes with the best score: the first, or any (from a stream of its own).
 
     Attributes:
@@ -63,6 +66,7 @@ class Scheduler:
         decisions: Literal["off", "sampled", "all"] = "off",
         pools: Sequence[NodePool] = (),
         ties: Literal["first", "random"] = "first",
+        node_scaling: NodeScaling | None = None,
     ) -> None:
         self.ctx = ctx
         self.cluster = cluster
@@ -78,6 +82,8 @@ class Scheduler:
         self._discipline = discipline
         self._log = log
         self._scale_up = ScaleUp(self.placer, pools) if pools else None
+        if pools and node_scaling is not None:
+            self._scale_up = PlannedScaleUp(ctx, self.placer, pools, node_scaling, self._in_order)
         #: Filters whose answer for a node a release, or a placement, somewhere else may change.
         self._afar = {
             event: [f for f in filters if event in f.retry_on and not isinstance(f, ResourcesFit)]
@@ -203,6 +209,10 @@ class Scheduler:
             self._due = True
             self.ctx.kernel.call_in(0.0, self._pass)
 
+    def _in_order(self) -> list[Bucket]:
+        """What waits, in order of the queue."""
+        return sorted(self.queue.buckets.values(), key=lambda bucket: bucket.entries[0])
+
     def _pass(self) -> None:
         self._due = False
         self.passes += 1
@@ -216,8 +226,7 @@ class Scheduler:
             self._bound_somewhere()
         self._waiting.set(self.queue.units)
         if self._scale_up is not None and len(self.queue):
-            waiting = sorted(self.queue.buckets.values(), key=lambda bucket: bucket.entries[0])
-            self._scale_up.ask(waiting, self._discipline.overtaking)
+            self._scale_up.ask(self._in_order(), self._discipline.overtaking)
         # Owners may submit or end units at once: only now, with the pass complete.
         for group in started:
             for unit in group.units:

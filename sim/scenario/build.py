@@ -208,6 +208,7 @@ def _scheduler(platform: Platform) -> Scheduler:
         decisions=platform.scenario.record.decisions,
         pools=[pool for pool in platform.pools if pool.maximum > pool.minimum],
         ties=wanted.ties,
+        node_scaling=fresh(platform.scenario.platform.node_scaling),
     )
 
 

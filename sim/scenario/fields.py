@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 #: Rules of every mapping in a scenario: no unknown keys, no guessing between types, no NaN.
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, validate_default=False)
 #: Kinds of policies in words, where the kind alone says too little.
-NOUNS = {"arrivals": "arrival process", "time": "time model", "order": "queue order", "score": "scorer"}
+NOUNS = {
+    "arrivals": "arrival process",
+    "time": "time model",
+    "order": "queue order",
+    "node_scaling": "node autoscaler",
+    "score": "scorer",
+}
 
 
 class Spec(BaseModel):

@@ -47,6 +47,13 @@ def _reading(on_bad_row: str) -> Callable[[F], F]:
                 help="Gavel's table of steps per second (JSON), for traces that count steps.",
             ),
             click.option(
+                "--column",
+                "columns",
+                multiple=True,
+                metavar="NAME=PLAIN",
+                help="Read a CSV of one's own: its column NAME as a plain column. Repeatable.",
+            ),
+            click.option(
                 "--on-bad-row",
                 type=click.Choice(["stop", "skip"]),
                 default=on_bad_row,
@@ -82,6 +89,7 @@ def inspect_command(
     file: Path,
     form: str,
     on_bad_row: str,
+    columns: tuple[str, ...],
     throughputs: Path | None,
     as_json: bool,
     plugins: tuple[Path, ...],
@@ -90,7 +98,7 @@ def inspect_command(
     from sim.cli.tracing import show
     from sim.saas.jobtraces.summary import inspect
 
-    found = inspect(_trace(file, form, on_bad_row, throughputs))
+    found = inspect(_trace(file, form, on_bad_row, columns, throughputs))
     if as_json:
         out_json({"version": 1, **found})
     else:
@@ -105,6 +113,7 @@ def convert_command(
     file: Path,
     form: str,
     on_bad_row: str,
+    columns: tuple[str, ...],
     throughputs: Path | None,
     output: Path | None,
     plugins: tuple[Path, ...],
@@ -112,7 +121,7 @@ def convert_command(
     """Write a trace as plain CSV, in the order of the arrivals."""
     from sim.saas.jobtraces.ordering import ordered
 
-    trace = _trace(file, form, on_bad_row, throughputs)
+    trace = _trace(file, form, on_bad_row, columns, throughputs)
     _written(ordered(trace.jobs()), output)
     ledger = trace.ledger
     for reason, count in sorted(ledger.left_out.items()):
@@ -162,12 +171,21 @@ def generate_command(
     _written(islice(jobs(card, rng, mean), count), output)
 
 
-def _trace(file: Path, form: str, on_bad_row: str, table: Path | None) -> Trace:
+def _trace(file: Path, form: str, on_bad_row: str, columns: tuple[str, ...], table: Path | None) -> Trace:
     from sim.saas.jobtraces.formats import Trace
     from sim.saas.jobtraces.gavel import throughputs
 
+    if columns and form not in ("auto", "plain"):
+        raise UsageError(f"--column: the format {form} has its own names")
+    if any("=" not in pair for pair in columns):
+        raise UsageError("--column: expected NAME=PLAIN, such as submit=arrival_s")
     speeds = None if table is None else throughputs(table)
-    return Trace(file, form, on_bad_row, speeds)  # type: ignore[arg-type]
+    # From the right: a name in a file may hold the sign.
+    names = dict(pair.rsplit("=", 1) for pair in columns)
+    try:
+        return Trace(file, form, on_bad_row, speeds, names)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UsageError(f"--column: {error}") from None
 
 
 def _written(jobs: Any, output: Path | None) -> None:

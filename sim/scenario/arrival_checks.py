@@ -75,7 +75,8 @@ class _Found(NamedTuple):
 
 def _found(given: JobTrace) -> _Found:
     states = tuple(_state(file) for file in (given.file, given.throughputs) if file is not None)
-    return _trace_of_jobs(given.file, given.format, given.on_bad_row, given.throughputs, states)
+    columns = tuple(sorted(given.columns.items()))
+    return _trace_of_jobs(given.file, given.format, given.on_bad_row, columns, given.throughputs, states)
 
 
 def _job_preset(at: Location, arrivals: JobPreset) -> Iterator[Problem]:
@@ -117,12 +118,13 @@ def _trace_of_jobs(
     file: str,
     form: FormatName,
     on_bad_row: OnBadRow,
+    columns: tuple[tuple[str, str], ...],
     throughputs: str | None,
     states: tuple[tuple[int, int], ...],
 ) -> _Found:
     """What a pass over a whole trace of jobs finds; likewise."""
     try:
-        trace = JobTrace(file, form, on_bad_row, throughputs).trace()
+        trace = JobTrace(file, form, on_bad_row, dict(columns), throughputs).trace()
         # To the end, though one would do: every row is to be checked.
         untimed = sum(isnan(job.work) for job in trace.jobs())
     except ScenarioError as error:

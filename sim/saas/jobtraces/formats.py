@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, Protocol, TextIO, get_args
 
@@ -113,6 +113,8 @@ def _numeric(cells: list[str]) -> bool:
 class Trace:
     """One job trace: its format is told once; each `jobs()` is a pass with accounts of its own.
 
+    `columns` reads any CSV as the plain format: column of the file -> plain column.
+
     Attributes:
         path: the file.
         format: of the file.
@@ -125,9 +127,14 @@ class Trace:
         form: FormatName = "auto",
         on_bad_row: OnBadRow = "stop",
         speeds: gavel.Throughputs | None = None,
+        columns: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
-        self.format = detect(path) if form == "auto" else FORMATS[form]
+        self.format: Format
+        if columns:
+            self.format = plain.renamed(columns)
+        else:
+            self.format = detect(path) if form == "auto" else FORMATS[form]
         if speeds is not None and self.format.name == "gavel":
             self.format = gavel.Gavel(speeds)
         self.ledger = Ledger(self.path, on_bad_row)

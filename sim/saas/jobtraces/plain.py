@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import floor, isnan, nan
 from typing import IO, Any, get_args
 
+from sim.errors import did_you_mean
 from sim.saas.jobtraces.record import BadRow, Job, Status
 from sim.saas.jobtraces.rows import MOST, Row
 from sim.saas.jobtraces.tables import Table
@@ -38,6 +40,12 @@ _TEXTS = ("tenant", "device", "model", "id")
 _NUMBERS = ("duration_s", "accelerators", "cpu", "memory_bytes", "estimate_s", "wait_s", "deadline_s")
 
 
+def _arrival(row: Row) -> float:
+    """Seconds, or a time of the wall clock as files of others have it."""
+    text = row.text("arrival_s")
+    return row.moment("arrival_s") if ":" in text else row.number("arrival_s")
+
+
 def _job(row: Row) -> Job:
     numbers: dict[str, Any] = {COLUMNS[name]: row.known(name) for name in _NUMBERS if row.has(name)}
     texts: dict[str, Any] = {name: row.text(name) for name in _TEXTS if row.has(name)}
@@ -45,7 +53,7 @@ def _job(row: Row) -> Job:
     if status and status not in get_args(Status):
         raise BadRow(f"status: expected one of {', '.join(get_args(Status))}, got {status!r}")
     return Job(
-        arrival=row.number("arrival_s"),
+        arrival=_arrival(row),
         workers=row.workers("workers") if row.text("workers") else 1,
         nodes=row.whole("nodes") if row.text("nodes") else 0,
         priority=row.known("priority", -MOST) if row.has("priority") else nan,
@@ -58,6 +66,18 @@ def _job(row: Row) -> Job:
 PLAIN = Table(
     "plain", "one job a row, as `stratus trace convert` writes it", ("arrival_s",), _job, known=tuple(COLUMNS)
 )
+
+
+def renamed(columns: Mapping[str, str]) -> Table:
+    """The plain format for a CSV with other names: column of the file -> plain column; the rest is ignored.
+
+    Raises:
+        ValueError: there is no such plain column.
+    """
+    for given in columns.values():
+        if given not in COLUMNS:
+            raise ValueError(f"no plain column is called {given!r}{did_you_mean(given, COLUMNS)}")
+    return replace(PLAIN, known=(), renamed=dict(columns))
 
 
 def write(jobs: Iterable[Job], file: IO[str]) -> int:

@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from math import isnan, nan
 from typing import TextIO
 
@@ -45,6 +45,7 @@ class Table:
         bare: names of the columns of a file without a header line, empty where there always is one.
         clock: seconds by which the trace's clock shows another time of day than its numbers modulo a day.
         known: all columns, where others are an error; empty where others are passed over.
+        renamed: column of the file -> column of the format.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Table:
     bare: tuple[str, ...] = ()
     clock: float = 0.0
     known: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def jobs(self, file: TextIO, ledger: Ledger) -> Iterator[Job]:
         """Yield the jobs of a file in its own order; the ledger learns of the rest."""
@@ -62,7 +64,7 @@ class Table:
             cells = next((row for row in reader if any(row)), None)
             if cells is None:
                 ledger.give_up(1, f"the file is empty; expected {self._expected()}")
-            header = [cell.strip() for cell in cells]
+            header = [self.renamed.get(cell.strip(), cell.strip()) for cell in cells]
             bare = bool(self.bare) and len(header) == len(self.bare) and self.needed[0] not in header
             row = Row(self._places(list(self.bare) if bare else header, ledger, reader.line_num))
             if bare:

@@ -14,7 +14,7 @@ from sim import catalog
 from sim.registry import policy
 from sim.saas import traces
 from sim.saas.blocks import Block, Columns, Floats, level
-from sim.saas.jobtraces import gavel, replay, synthetic
+from sim.saas.jobtraces import gavel, plain, replay, synthetic
 from sim.saas.jobtraces.formats import FormatName, Trace
 from sim.saas.jobtraces.ledger import OnBadRow
 from sim.saas.jobtraces.ordering import ordered
@@ -37,6 +37,8 @@ class JobTrace:
         current one.
     format: format of the file; told by its beginning unless given.
     on_bad_row: stop with an error that names every bad row, or skip them.
+    columns: for a CSV of one's own, column of the file -> column of the plain format
+        (`{submit: arrival_s, gpus: workers}`); others are passed over.
     throughputs: Gavel's table of steps per second (JSON), for traces that count steps.
     start: second of the trace at which the replay begins.
     length: seconds of the trace to replay; to its end if nothing is said.
@@ -57,6 +59,7 @@ class JobTrace:
     file: str
     format: FormatName = "auto"
     on_bad_row: OnBadRow = "stop"
+    columns: dict[str, str] = field(default_factory=dict)
     throughputs: str | None = None
     start: Seconds = 0.0
     length: PositiveSeconds | None = None
@@ -71,10 +74,16 @@ class JobTrace:
     devices: dict[str, str] = field(default_factory=dict)
     ignore: list[Part] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if self.columns:
+            if self.format not in ("auto", "plain"):
+                raise ValueError(f"columns: the format {self.format} has its own names")
+            plain.renamed(self.columns)
+
     def trace(self) -> Trace:
         """The file, ready to be read."""
         speeds = None if self.throughputs is None else gavel.throughputs(self.throughputs)
-        return Trace(self.file, self.format, self.on_bad_row, speeds)
+        return Trace(self.file, self.format, self.on_bad_row, speeds, self.columns)
 
     def blocks(self, rng: np.random.Generator, users: int, until: float) -> Iterator[Block]:
         """Yield the jobs before `until`, with the columns the trace has."""

@@ -114,6 +114,29 @@ def test_wrong_command_lines_are_told(stratus, arguments, code, part):
     assert part in err
 
 
+def test_a_csv_of_ones_own_is_read_by_the_names_of_its_columns(stratus, tmp_path):
+    path = tmp_path / "own.csv"
+    rows = [
+        "submit,gpus,secs,colour",
+        "2023-05-17 11:00:58+00:00,64,18,red",
+        "2023-05-17 11:21:32+00:00,8,19,",
+    ]
+    path.write_text("\n".join(rows))
+    names = ("--column", "submit=arrival_s", "--column", "gpus=workers", "--column", "secs=duration_s")
+    code, out, err = stratus("trace", "convert", path, *names)
+    assert (code, err) == (0, "")
+    rows = [line.split(",")[1:4] for line in out.splitlines()[1:]]
+    assert rows == [["39658", "18", "64"], ["40892", "19", "8"]]
+    code, _, err = stratus("trace", "convert", path, "--column", "submit=arival_s")
+    assert code == 2 and "no plain column is called 'arival_s' (did you mean \"arrival_s\"?)" in err
+    code, _, err = stratus("trace", "convert", path, "--column", "submit")
+    assert code == 2 and "expected NAME=PLAIN" in err
+    code, _, err = stratus("trace", "inspect", path, "--format", "swf", "--column", "submit=arrival_s")
+    assert code == 2 and "swf has its own names" in err
+    code, _, err = stratus("trace", "inspect", path, "--column", "when=arrival_s")
+    assert code == 3 and "no column 'arrival_s'" in err
+
+
 def test_a_folder_that_does_not_exist_is_told(stratus, tmp_path):
     code, _, err = stratus("trace", "generate", "helios", "-o", tmp_path / "none" / "x.csv")
     assert code == 2 and "cannot be written: No such file or directory" in err

@@ -208,6 +208,15 @@ def test_wrong_arrivals_are_told(trace, arrivals, part):
     assert any(part in fault for fault in found), found
 
 
+def test_a_csv_of_ones_own_is_replayed_by_the_names_of_its_columns(trace):
+    trace.write_text("when,secs,gpus\n5,10,2\n7,20,1\n")
+    names = "platform.jobs.train.arrivals.columns={when: arrival_s, secs: duration_s, gpus: workers}"
+    outcome = build(scenario(trace, sets=[names])).run()
+    assert table(outcome, "jobs", "submitted", "work", "workers") == [(0.0, 10.0, 2), (2.0, 20.0, 1)]
+    found = refused(trace, sets=["platform.jobs.train.arrivals.columns={when: arrival}"])
+    assert any("no plain column is called 'arrival'" in fault for fault in found)
+
+
 def test_jobs_are_no_requests(trace):
     text = json.dumps(
         {

@@ -113,7 +113,7 @@ def compare_command(file: Path, vary: tuple[str, ...], **options: Any) -> int:
     """Vary settings of a scenario and compare the results.
 
     One `--vary` makes each of its values an arm; with several, the first makes the arms and the others axes.
-    Arms and axes of the file's own study are left out.
+    Arms, axes and cases of the file's own study are left out.
     """
     from sim.scenario.load import load
     from sim.scenario.overrides import alternatives
@@ -143,6 +143,7 @@ def _study(varied: Sequence[tuple[tuple[str | int, ...], list[Any]]]) -> list[st
         "study.baseline=null",
         f"study.arms={json.dumps(arms)}",
         f"study.axes={json.dumps(axes)}",
+        "study.cases={}",
     ]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge, Le, Len
 from pydantic import Field
@@ -20,6 +21,24 @@ Condition = Annotated[
         "a condition such as '>= 95%' or '< 200ms'",
     ),
 ]
+
+
+#: A name of an arm: words of letters, digits, - and _.
+Arm = Annotated[
+    str,
+    Pattern(
+        r"^[A-Za-z0-9][A-Za-z0-9_-]*( [A-Za-z0-9_-]+)*$",
+        "the name of an arm: words of letters, digits, - and _ with single spaces between, of 64 at most",
+    ),
+]
+
+
+class Choice(NamedTuple):
+    """One value of an axis: as it is shown, what it sets by path, and where it stands."""
+
+    value: Any
+    settings: Mapping[str, Any]
+    place: tuple[str | int, ...]
 
 
 class Answer(Spec):
@@ -41,9 +60,13 @@ class Study(Spec):
     baseline: str | None = Field(
         default=None, description="arm that the others are compared with; the first unless given"
     )
-    arms: dict[Name, dict[Path, Any]] = Field(default={}, description="variants by name: settings by path")
+    arms: dict[Arm, dict[Path, Any]] = Field(default={}, description="variants by name: settings by path")
     axes: dict[Path, Annotated[list[Any], Len(1)]] = Field(
         default={}, description="values by path; every arm runs at every combination"
+    )
+    cases: dict[Name, Annotated[dict[Name, dict[Path, Any]], Len(1)]] = Field(
+        default={},
+        description="axes whose values have names and set several paths: settings by path, by name",
     )
     answer: Answer | None = Field(default=None, description="what decides")
     tradeoff: Annotated[list[str], Len(0, 2)] = Field(
@@ -52,3 +75,18 @@ class Study(Spec):
         "jobs mean completion time and worst finish-time fairness unless given",
     )
     show: list[str] = Field(default=[], description="metrics of the table; a fitting choice unless given")
+
+    def choices(self) -> dict[str, list[Choice]]:
+        """By axis and case, in their order: every value and what it sets."""
+        found = {
+            axis: [
+                Choice(value, {axis: value}, ("study", "axes", axis, index))
+                for index, value in enumerate(values)
+            ]
+            for axis, values in self.axes.items()
+        }
+        for case, named in self.cases.items():
+            found[case] = [
+                Choice(name, settings, ("study", "cases", case, name)) for name, settings in named.items()
+            ]
+        return found

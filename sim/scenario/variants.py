@@ -16,6 +16,7 @@ from sim.scenario.document import Location, dotted
 from sim.scenario.faults import Problem, Problems
 from sim.scenario.overrides import placed, split
 from sim.scenario.spec import Scenario
+from sim.scenario.study import Choice, Study
 from sim.scenario.validation import validate
 
 #: Largest number of variants (arms times points of the axes) of one study.
@@ -25,10 +26,11 @@ MAX_VARIANTS = 1000
 def check_variants(scenario: Scenario, known: Sequence[Problem] = ()) -> list[Problem]:
     """Everything wrong with the arms and axes of a study, except what is `known` of the scenario itself."""
     study = scenario.study
-    if not study.arms and not study.axes:
+    choices = study.choices()
+    if not study.arms and not choices:
         return []
     count = max(1, len(study.arms))
-    for values in study.axes.values():
+    for values in choices.values():
         count *= len(values)
     if count > MAX_VARIANTS:
         return [Problem(("study", "axes"), f"make {count} variants; at most {MAX_VARIANTS} are allowed")]
@@ -36,20 +38,24 @@ def check_variants(scenario: Scenario, known: Sequence[Problem] = ()) -> list[Pr
     if wrong:
         return wrong
     base = plain(scenario, Scenario)
-    points = [
-        dict(zip(study.axes, values, strict=True)) for values in itertools.product(*study.axes.values())
-    ]
     reported: set[str] = set()
-    for (arm, settings), point in itertools.product((study.arms or {"": {}}).items(), points):
+    arms = (study.arms or {"": {}}).items()
+    for (arm, settings), point in itertools.product(arms, itertools.product(*choices.values())):
         places: dict[str, Location] = {path: ("study", "arms", arm, path) for path in settings}
-        places |= {
-            path: ("study", "axes", path, study.axes[path].index(value)) for path, value in point.items()
-        }
-        for problem in _variant(base, {**settings, **point}, places, known):
+        changed = dict(settings)
+        for choice in point:
+            changed |= choice.settings
+            places |= {path: _place(choice, path) for path in choice.settings}
+        for problem in _variant(base, changed, places, known):
             if problem.message not in reported:
                 reported.add(problem.message)
                 wrong.append(problem)
     return wrong
+
+
+def _place(choice: Choice, path: str) -> Location:
+    """Where a setting of an axis or a case stands."""
+    return choice.place if choice.place[1] == "axes" else (*choice.place, path)
 
 
 def _variant(
@@ -99,19 +105,41 @@ def _blamed(problem: Problem, settings: Sequence[str], places: Mapping[str, Loca
 
 
 def _conflicts(scenario: Scenario) -> Iterator[Problem]:
-    """Axes and arms that set the same thing, arms without a difference, values that repeat."""
+    """Axes, cases and arms that set the same thing, arms without a difference, values that repeat."""
     study = scenario.study
+    yield from _shared(study)
     for path, values in study.axes.items():
         for index, value in enumerate(values):
             if any(value == other and type(value) is type(other) for other in values[:index]):
                 yield Problem(("study", "axes", path, index), "this value stands twice")
-        for arm, settings in study.arms.items():
-            for other in settings:
-                if f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}."):
-                    yield Problem(("study", "arms", arm, other), f"an axis varies {path} already", "key")
     seen: dict[str, str] = {}
     for arm, settings in study.arms.items():
         key = json.dumps(settings, sort_keys=True)
         if key in seen:
             yield Problem(("study", "arms", arm), f"sets the same as the arm {seen[key]!r}", "key")
         seen.setdefault(key, arm)
+
+
+def _shared(study: Study) -> Iterator[Problem]:
+    """Settings of arms and cases at or below a path that another axis varies."""
+    axes = [(axis, path) for axis, found in study.choices().items() for one in found for path in one.settings]
+    varied = list(dict.fromkeys(axes))
+    for arm, settings in study.arms.items():
+        for other in settings:
+            for _, path in varied:
+                if _nested(path, other):
+                    yield Problem(("study", "arms", arm, other), f"an axis varies {path} already", "key")
+    for case, named in study.cases.items():
+        for name, settings in named.items():
+            for other in settings:
+                for axis, path in varied:
+                    if axis != case and _nested(path, other):
+                        place = ("study", "cases", case, name, other)
+                        yield Problem(place, f"{axis} varies {path} too", "key")
+        if case in study.axes:
+            yield Problem(("study", "cases", case), "an axis has this name already", "key")
+
+
+def _nested(path: str, other: str) -> bool:
+    """Whether one of two paths leads to or through the other."""
+    return f"{path}.".startswith(f"{other}.") or f"{other}.".startswith(f"{path}.")

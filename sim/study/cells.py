@@ -43,21 +43,27 @@ class Cell:
 def expand(scenario: Scenario) -> list[Cell]:
     """The cells of a scenario's study: arms in their order, the last axis changing fastest.
 
-    An axis overrides an arm that sets the same path.
+    Cases count as axes, after them. An axis overrides an arm that sets the same path.
     """
     study = scenario.study
     arms: Mapping[str, Mapping[str, Any]] = study.arms or {BASE: {}}
-    axes: Mapping[str, Sequence[Any]] = study.axes
+    axes = study.choices()
     short = short_names(list(axes))
     cells: list[Cell] = []
     for arm, settings in arms.items():
         for choice in itertools.product(*(range(len(values)) for values in axes.values())):
-            point = {axis: axes[axis][position] for axis, position in zip(axes, choice, strict=True)}
+            chosen = {axis: axes[axis][position] for axis, position in zip(axes, choice, strict=True)}
+            point = {axis: one.value for axis, one in chosen.items()}
             parts = [f"arm={_safe(arm)}"]
-            parts += [f"{_safe(axis)}={_part(axes[axis], at)}" for axis, at in zip(axes, choice, strict=True)]
+            parts += [
+                f"{_safe(axis)}={_part([one.value for one in axes[axis]], at)}"
+                for axis, at in zip(axes, choice, strict=True)
+            ]
             words = [f"{short[axis]} {text(value)}" for axis, value in point.items()]
             label = ", ".join([arm, *words] if study.arms else words or [arm])
-            changed = {**settings, **point}
+            changed = dict(settings)
+            for one in chosen.values():
+                changed |= one.settings
             cells.append(
                 Cell(
                     len(cells),

@@ -42,7 +42,11 @@ ATTEMPTS = [
 def small(scenario, **settings):
     """All arms at the first point of the axes, one replication: what a test has time for."""
     study = scenario.study
-    changes = {"replications": 1, "axes": {axis: values[:1] for axis, values in study.axes.items()}}
+    changes = {
+        "replications": 1,
+        "axes": {axis: values[:1] for axis, values in study.axes.items()},
+        "cases": {case: dict(list(named.items())[:1]) for case, named in study.cases.items()},
+    }
     return scenario.model_copy(update={"study": study.model_copy(update=changes), **settings})
 
 

@@ -79,3 +79,15 @@ def test_short_names_tell_paths_apart():
 def test_a_wrong_path_is_a_fault_of_the_scenario(scenario):
     with pytest.raises(ScenarioError, match="warmup"):
         expand(with_study(scenario, arms={"a": {"warmpu": "5s"}}, axes={}))
+
+
+def test_a_case_sets_several_paths_under_one_name(scenario):
+    cases = {"load": {"light": {"warmup": "1s", "seed": 3}, "heavy": {"warmup": "2s"}}}
+    cells = expand(with_study(scenario, arms={"a b": {}}, axes={"duration": ["50s"]}, cases=cases))
+    assert [dict(cell.point) for cell in cells] == [
+        {"duration": "50s", "load": "light"},
+        {"duration": "50s", "load": "heavy"},
+    ]
+    assert [(cell.scenario.warmup, cell.scenario.seed) for cell in cells] == [(1, 3), (2, scenario.seed)]
+    assert cells[1].label == "a b, duration 50s, load heavy"
+    assert cells[1].folder == "arm=a%20b/duration=50s/load=heavy"

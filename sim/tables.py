@@ -78,15 +78,32 @@ TABLES: dict[str, tuple[Column, ...]] = {
         id          int   -     number of the job
         name        text  -     job class of the scenario
         tenant      text  -     who owns it
-        workers     int   -     units of the gang
+        workers     int   -     units of the gang it asked for
+        demand      float -     accelerators of that gang
+        priority    float -     larger goes first, where the order looks at it
+        weight      float -     of its claim to a fair share
+        deadline    float s     moment by which it should be done, infinite for none
         submitted   float s     moment it entered the queue
         started     float s     moment its gang first ran
         finished    float s     moment its work was done
         work        float s     running time it needs on the accelerators it asked for
         estimate    float s     running time its user stated
+        attained    float s     time it held nodes, over all its runs
         preemptions int   -     times it lost its place
         lost        float s     work done and lost again
         status      text  -     completed, running, queued or failed
+    """),
+    "runs": _table("""
+        job         int   -     number of the job
+        started     float s     moment its gang was bound to nodes
+        working     float s     moment it began to work, after its restart
+        ended       float s     moment it left the nodes
+        workers     int   -     units of the gang
+        rate        float -     seconds of work done per second
+        progress    float s     work done in this run
+        lost        float s     part of it that it had to do again afterwards
+        reason      text  -     why it ended: completed, or what took its place
+        nodes       text  -     its nodes, with blanks between them
     """),
     "nodes": _table("""
         id          int   -     number of the node

@@ -8,7 +8,7 @@ with the later group's nodes taken away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from sim.iaas.room import Floats, after, give, pack, slots, take
 from sim.paas.placement import Placer
 from sim.paas.policies.filters import Mask
-from sim.paas.units import Group, Unit
+from sim.paas.units import Group, Knows, Unit
 
 #: (end by its estimate, id, group) of groups that run.
 Ending = tuple[float, int, Group]
@@ -32,15 +32,22 @@ class Reservation:
     Args:
         head: the group that waits.
         placer: knows which nodes its units may use.
-        running: groups that run and have an estimate, by estimated end.
+        running: groups that run and have an end, by that end.
         now: seconds.
+        knows: whether running times are those stated or the true ones.
 
     Attributes:
         until: seconds; infinite if the head could not start even when all those groups have ended.
     """
 
-    def __init__(self, head: Group, placer: Placer, running: Iterable[Ending], now: float) -> None:
+    open = False
+
+    def __init__(
+        self, head: Group, placer: Placer, running: Iterable[Ending], now: float, knows: Knows = "estimate"
+    ) -> None:
         cluster = placer.cluster
+        self._cluster = cluster
+        self._knows = knows
         self.until = inf
         self._free: Floats = cluster.room.copy()
         self._kinds: list[tuple[tuple[float, ...], int, Mask]] = []
@@ -55,6 +62,15 @@ class Reservation:
         self._room = self._rooms(self._free)
         self._total = float(self._room.sum())
         self._undo: list[tuple[int, Floats, float]] = []
+
+    def ends_by(self, group: Group, now: float) -> bool:
+        """Whether a group started now might end by `until`."""
+        return now + group.soonest(self._knows) <= self.until
+
+    def keeps(self, group: Group, places: Sequence[int], now: float) -> bool:
+        """Whether it does on those nodes."""
+        rate = group.speed.on_nodes([self._cluster.nodes[at] for at in places], group.asked)
+        return now + group.restart + group.left(self._knows) / rate <= self.until
 
     def mask(self, unit: Unit) -> Mask:
         """Nodes the unit may occupy beyond `until` such that the head still fits then."""

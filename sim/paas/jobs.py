@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import floor, inf, nan
+from math import inf, nan
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +20,9 @@ from sim.kernel.context import Context
 from sim.kernel.distributions import Distribution
 from sim.paas.rules import NO_RULES, Rules
 from sim.paas.scheduler import Scheduler
-from sim.paas.units import Group, Unit
+from sim.paas.speed import PLAIN, Speed
+from sim.paas.trainingjob import TrainingJob
+from sim.paas.units import Unit
 
 #: What of one worker's resources, and what else of its class, a block may say about each job.
 OCCUPIED = ("accelerators", "cpu", "memory")
@@ -56,7 +58,12 @@ class JobClass:
         tenant: who owns the jobs.
         priority: larger goes first, where the order looks at it.
         deadline: seconds after submission by which a job should be done.
-        checkpoint: seconds of work between checkpoints; None: a crash loses all work.
+        checkpoint: seconds of work between checkpoints; None: a crash loses all but what a graceful
+            preemption saved.
+        restart: seconds a gang that lost its place holds its new nodes before it works on.
+        speed: how fast it works where; the duration is that on the workers asked for.
+        elastic: fewest and most workers it can work with; None: exactly those it asked for.
+        weight: of its claim to a fair share.
         site: the only site it may run at, None for any.
         pools: the only pools ("site/pool") it may run in, None for any.
         device: accelerator it needs, or several with "|" between them; None for any.
@@ -73,160 +80,15 @@ class JobClass:
     priority: float = 0.0
     deadline: float = inf
     checkpoint: float | None = None
+    restart: float = 0.0
+    speed: Speed = PLAIN
+    elastic: tuple[int, int] | None = None
+    weight: float = 1.0
     site: str | None = None
     pools: frozenset[str] | None = None
     device: str | None = None
     accelerator_memory: float = 0.0
     rules: Rules = NO_RULES
-
-
-class TrainingJob:
-    """One job from its submission to its end.
-
-    Attributes:
-        id: number in the run.
-        workers: size of its gang.
-        work: seconds it runs if nothing goes wrong.
-        estimate: seconds its user stated.
-        submitted: seconds.
-        started: moment it first ran, NaN before.
-        finished: moment its work was done, NaN before.
-        kept: seconds of work that a crash now would not lose.
-        lost: seconds of work done and lost again.
-        evictions: times it lost its place.
-    """
-
-    __slots__ = (
-        "_bound",
-        "_jobs",
-        "_run",
-        "estimate",
-        "evictions",
-        "finished",
-        "group",
-        "id",
-        "kept",
-        "kind",
-        "lost",
-        "started",
-        "submitted",
-        "work",
-        "workers",
-    )
-
-    def __init__(
-        self, jobs: Jobs, kind: JobClass, number: int, workers: int, work: float, estimate: float
-    ) -> None:
-        self.id = number
-        self.kind = kind
-        self.workers = workers
-        self.work = work
-        self.estimate = estimate
-        self.submitted = jobs.kernel.now
-        self.started = nan
-        self.finished = nan
-        self.kept = 0.0
-        self.lost = 0.0
-        self.evictions = 0
-        self.group: Group | None = None
-        self._jobs = jobs
-        self._bound = 0
-        self._run = 0
-
-    def gang(self) -> Group:
-        """A group of new workers for the work that is left."""
-        kind = self.kind
-        owner = f"{kind.name}/{self.id}"
-        units = [
-            Unit(
-                "worker",
-                owner,
-                kind.resources,
-                site=kind.site,
-                pools=kind.pools,
-                device=kind.device,
-                accelerator_memory=kind.accelerator_memory,
-                rules=kind.rules,
-                priority=kind.priority,
-                on_bound=self._on_bound,
-                on_evicted=self._on_evicted,
-            )
-            for _ in range(self.workers)
-        ]
-        return Group(
-            units,
-            submitted=self.submitted,
-            priority=kind.priority,
-            tenant=kind.tenant,
-            estimate=max(0.0, self.estimate - self.kept),
-            work=self.work - self.kept,
-            deadline=self.submitted + kind.deadline,
-        )
-
-    def queue(self, group: Group) -> None:
-        """Wait for places for this gang, then run."""
-        self._bound = 0
-        self.group = group
-        self._jobs.scheduler.submit(group)
-
-    def _on_bound(self, unit: Unit) -> None:
-        self._bound += 1
-        if self._bound < self.workers:
-            return
-        now = self._jobs.kernel.now
-        if self.started != self.started:
-            self.started = now
-        assert self.group is not None
-        for worker in self.group.units:
-            worker.ready = now
-            _use(worker, 1.0)
-        self._jobs.running.add(1.0)
-        # The end of a run that a crash cut short must not end the next one.
-        self._run += 1
-        self._jobs.kernel.call_in(self.work - self.kept, self._finish, self._run)
-
-    def _finish(self, run: int) -> None:
-        if run != self._run:
-            return
-        self.finished = self._jobs.kernel.now
-        self._leave("completed")
-        self._jobs.ended(self)
-
-    def _on_evicted(self, unit: Unit, reason: str) -> None:
-        """One worker's node was lost: the gang gives up its places and queues again."""
-        group = self.group
-        if unit.group is not group or group is None:
-            return
-        self.evictions += 1
-        if unit.ready == unit.ready:
-            done = self.kept + self._jobs.kernel.now - unit.ready
-            every = self.kind.checkpoint
-            # Rounding must not lose the checkpoint written at this very moment.
-            kept = 0.0 if every is None else min(done, every * floor(done / every * (1 + 1e-12)))
-            self.lost += done - kept
-            self.kept = kept
-        self._run += 1
-        self._leave(reason)
-        self.queue(self.gang())
-
-    def _leave(self, reason: str) -> None:
-        assert self.group is not None
-        running = False
-        for worker in self.group.units:
-            running = running or worker.ready == worker.ready
-            if worker.node is not None and worker.ready == worker.ready:
-                _use(worker, -1.0)
-            self._jobs.record_unit(worker, reason)
-            self._jobs.scheduler.done(worker)
-        if running:
-            self._jobs.running.add(-1.0)
-        self.group = None
-
-
-def _use(worker: Unit, sign: float) -> None:
-    node = worker.node
-    assert node is not None
-    node.use(sign * worker.resources[node.main])
 
 
 class Jobs:
@@ -257,6 +119,7 @@ class Jobs:
         self._sources = 0
         self._rows = ctx.recorder.table("jobs")
         self._unit_rows = ctx.recorder.table("units")
+        self._run_rows = ctx.recorder.table("runs")
 
     @property
     def exhausted(self) -> bool:
@@ -293,12 +156,24 @@ class Jobs:
 
     def close(self) -> None:
         """Write the rows of jobs and workers that are still there; call it once, after the run."""
+        now = self.kernel.now
         for job in self.unfinished.values():
             group = job.group
             assert group is not None
+            if group.live:
+                job.served = group.attained(now)
+                self.record_run(job, group.progress(now), 0.0, nan, "")
             for worker in group.units:
                 self.record_unit(worker, "", nan)
             self._record(job, "running" if group.live else "queued")
+
+    def record_run(self, job: TrainingJob, progress: float, lost: float, ended: float, reason: str) -> None:
+        """Write the row of a stretch of a job on nodes."""
+        group = job.group
+        assert group is not None
+        nodes = " ".join(dict.fromkeys(unit.where for unit in group.units))
+        times = (group.started, group.started + group.restart, ended)
+        self._run_rows.add((job.id, *times, len(group.units), group.rate, progress, lost, reason, nodes))
 
     def record_unit(self, unit: Unit, reason: str, ended: float | None = None) -> None:
         """Write the row of a worker that ends now (or, with NaN, has not ended)."""
@@ -309,7 +184,10 @@ class Jobs:
     def _record(self, job: TrainingJob, status: str) -> None:
         kind = job.kind
         times = (job.submitted, job.started, job.finished, job.work, job.estimate)
-        self._rows.add((job.id, kind.name, kind.tenant, job.workers, *times, job.evictions, job.lost, status))
+        demand = job.workers * kind.resources.accelerators
+        claim = (demand, kind.priority, kind.weight, job.deadline)
+        fate = (job.served, job.evictions, job.lost, status)
+        self._rows.add((job.id, kind.name, kind.tenant, job.workers, *claim, *times, *fate))
 
     def _look_idle(self) -> None:
         if self.on_idle is not None and not self._sources and not self.unfinished:

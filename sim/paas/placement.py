@@ -94,9 +94,22 @@ class Gate(Protocol):
     """What a group must respect that starts while another, ahead of it, has to wait.
 
     A group that ends by `until` may go anywhere; a longer one only where `mask` lets each unit.
+
+    Attributes:
+        until: seconds.
+        open: whether it holds nobody up.
     """
 
     until: float
+    open: bool
+
+    def ends_by(self, group: Group, now: float) -> bool:
+        """Whether a group started now might end by `until`."""
+        ...
+
+    def keeps(self, group: Group, places: Sequence[int], now: float) -> bool:
+        """Whether it does on those nodes."""
+        ...
 
     def mask(self, unit: Unit) -> Mask:
         """Nodes the unit may occupy beyond `until`."""

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from sim.paas.policies.order import Order
 from sim.paas.units import Group, Shape, Unit
 
-#: (key of the order, submitted, id, group): ids are unique, so groups are never compared.
+if TYPE_CHECKING:
+    from sim.paas.policies.order import Order
+
+#: (key of the order, submitted, rank, group): ranks are unique, so groups are never compared.
 Entry = tuple[float, float, int, Group]
 
 
@@ -64,17 +67,17 @@ class WaitingQueue:
         bucket = self.buckets.get(group.shape)
         if bucket is None:
             bucket = self.buckets[group.shape] = Bucket(group)
-        entry = self._entry(group, now)
-        insort(bucket.entries, entry)
-        self._entries[group.id] = entry
+        made = entry(self.order, group, now)
+        insort(bucket.entries, made)
+        self._entries[group.id] = made
         self.units += len(group.units)
         return bucket
 
     def remove(self, group: Group) -> None:
         """Take a group out, wherever it stands."""
-        entry = self._entries.pop(group.id)
+        made = self._entries.pop(group.id)
         bucket = self.buckets[group.shape]
-        del bucket.entries[bisect_left(bucket.entries, entry)]
+        del bucket.entries[bisect_left(bucket.entries, made)]
         if not bucket.entries:
             del self.buckets[group.shape]
         self.units -= len(group.units)
@@ -82,14 +85,14 @@ class WaitingQueue:
     def refresh(self, now: float) -> None:
         """Compute all keys anew and sort; for orders whose keys drift as time passes."""
         for bucket in self.buckets.values():
-            bucket.entries = sorted(self._entry(entry[3], now) for entry in bucket.entries)
-            for entry in bucket.entries:
-                self._entries[entry[2]] = entry
+            bucket.entries = sorted(entry(self.order, each[3], now) for each in bucket.entries)
+            for each in bucket.entries:
+                self._entries[each[3].id] = each
 
     def groups(self) -> Iterator[Group]:
         """All groups in order of the queue."""
-        for entry in sorted(self._entries.values()):
-            yield entry[3]
+        for each in sorted(self._entries.values()):
+            yield each[3]
 
     def ahead(self, group: Group) -> tuple[float, int, Group | None]:
         """The key of a waiting group, how many are before it, and the first of them."""
@@ -100,5 +103,8 @@ class WaitingQueue:
             first = min(first, bucket.entries[0])
         return entry[0], count, None if first is entry else first[3]
 
-    def _entry(self, group: Group, now: float) -> Entry:
-        return (self.order.key(group, now), group.submitted, group.id, group)
+
+def entry(order: Order, group: Group, now: float) -> Entry:
+    """A group's place in the order: by key, then submission, then the number its job came with."""
+    rank = group.id if group.rank is None else group.rank
+    return (order.key(group, now), group.submitted, rank, group)

@@ -12,7 +12,6 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from heapq import heapify, heappop, heapreplace
 from itertools import count
-from math import inf
 from typing import Literal
 
 from sim.iaas.nodes import Cluster, Node
@@ -28,9 +27,10 @@ from sim.paas.policies.discipline import Discipline
 from sim.paas.policies.filters import Filter, ResourcesFit
 from sim.paas.policies.node_scaling import NodeScaling
 from sim.paas.policies.order import Order
+from sim.paas.policies.preemption import NoPreemption, Preemption
 from sim.paas.policies.scores import Score
 from sim.paas.queue import Bucket, Entry, WaitingQueue
-from sim.paas.units import Group, Shape, Unit
+from sim.paas.units import Group, Knows, Shape, Unit
 
 
 class Scheduler:
@@ -43,6 +43,7 @@ class Scheduler:
         discipline: what happens behind a group that does not fit.
         filters: which nodes are possible.
         scores: which possible node is best, with weights of 0 or more.
+        preemption: who has to make room; None: nobody.
         decisions: which attempts to record in the `decisions` table.
         pools: elastic pools to ask for nodes when groups wait.
         node_scaling: when and how elastic pools grow; None: at once, first fit, cheapest pool first.
@@ -50,6 +51,8 @@ class Scheduler:
 
     Attributes:
         queue: groups that wait.
+        order: which of them is tried first.
+        running_groups: groups on nodes, by id, in the order they were bound.
         running: (estimated end, id, group) of what runs and has an estimate, by end.
         passes: passes over the queue so far.
     """
@@ -63,6 +66,7 @@ class Scheduler:
         discipline: Discipline,
         filters: Sequence[Filter],
         scores: Sequence[tuple[Score, float]],
+        preemption: Preemption | None = None,
         decisions: Literal["off", "sampled", "all"] = "off",
         pools: Sequence[NodePool] = (),
         ties: Literal["first", "random"] = "first",
@@ -78,7 +82,12 @@ class Scheduler:
         self.placer = Placer(cluster, filters, scores, log, rng)
         self.running: list[Ending] = []
         self.passes = 0
-        self._order = order
+        self.order = order
+        self.running_groups: dict[int, Group] = {}
+        self._preemption = preemption or NoPreemption()
+        #: Groups that came while a pass went through the queue; they join it afterwards.
+        self._late: list[Group] = []
+        self._walking = False
         self._discipline = discipline
         self._log = log
         self._scale_up = ScaleUp(self.placer, pools) if pools else None
@@ -97,7 +106,7 @@ class Scheduler:
         self._units_on: dict[int, dict[int, Unit]] = {}
         self._node_of: dict[int, int] = {}
         self._waiting = ctx.recorder.series("paas/scheduler/waiting")
-        for policy in (order, discipline, *filters, *(score for score, _ in scores)):
+        for policy in (order, discipline, self._preemption, *filters, *(score for score, _ in scores)):
             start = getattr(policy, "start", None)
             if start is not None:
                 start(self)
@@ -111,13 +120,69 @@ class Scheduler:
         group.id = next(self._group_ids)
         if group.submitted != group.submitted:
             group.submitted = now
+        if group.rank is None:
+            group.rank = group.id
+        group.queued = now
+        self._number(group)
+        if self._walking:
+            self._late.append(group)
+        else:
+            self._enqueue(group)
+
+    def _number(self, group: Group) -> None:
         for unit in group.units:
             unit.id = next(self._unit_ids)
-            unit.submitted = now
-        self.queue.add(group, now)
+            unit.submitted = group.queued
+
+    def _enqueue(self, group: Group) -> None:
+        self.queue.add(group, self.ctx.kernel.now)
         if self._log is not None:
             self._log.queued(group)
         self._waiting.set(self.queue.units)
+        self._wake()
+
+    def resize(self, group: Group, workers: int) -> None:
+        """Let a waiting elastic group have so many workers when it starts.
+
+        Raises:
+            ValueError: it does not wait, or cannot have that many.
+        """
+        low, high = group.elastic or (len(group.units), len(group.units))
+        if group not in self.queue or not low <= workers <= high or group.make_units is None:
+            raise ValueError(f"group {group.id} cannot wait for {workers} workers")
+        self.queue.remove(group)
+        group.set_units(group.make_units(workers))
+        self._number(group)
+        self.queue.add(group, self.ctx.kernel.now)
+        self._waiting.set(self.queue.units)
+        self._wake()
+
+    def preempt(
+        self, group: Group, reason: str, *, graceful: bool = True, for_group: Group | None = None
+    ) -> None:
+        """Take a running group off its nodes; it queues again.
+
+        Args:
+            group: it runs.
+            reason: why; recorded with the run that ends.
+            graceful: it may save its state first. A group that is not preempted whole (a replica) is
+                told as if its node had gone.
+            for_group: whom it makes room for.
+        """
+        if self._log is not None:
+            self._log.preempted(group, for_group, reason)
+        if group.on_preempted is not None:
+            group.on_preempted(group, reason, graceful)
+            return
+        for unit in list(group.units):
+            if unit.node is not None:
+                self.done(unit)
+                unit.on_evicted(unit, reason)
+
+    def wake(self) -> None:
+        """Try every waiting group anew at the end of this moment; something else than room changed."""
+        for bucket in self.queue.buckets.values():
+            bucket.blocked = False
         self._wake()
 
     def possible(self, group: Group) -> bool:
@@ -152,9 +217,18 @@ class Scheduler:
         if self._log is not None:
             self._log.close()
 
-    def reserve(self, head: Group) -> Gate:
+    def reserve(self, head: Group, knows: Knows = "estimate") -> Gate:
         """A gate that keeps the first moment free at which a waiting group can start."""
-        return Reservation(head, self.placer, self.running, self.ctx.kernel.now)
+        return Reservation(head, self.placer, self.endings(knows), self.ctx.kernel.now, knows)
+
+    def endings(self, knows: Knows) -> list[Ending]:
+        """(end, id, group) of what runs and has an end, the next end first."""
+        if knows == "estimate":
+            return self.running
+        groups = self.running_groups.values()
+        return sorted(
+            (group.end(group.work), group.id, group) for group in groups if group.work == group.work
+        )
 
     def _forget(self, unit: Unit, at: int) -> None:
         del self._units_on[at][unit.id]
@@ -162,9 +236,11 @@ class Scheduler:
         group = unit.group
         assert group is not None
         group.live -= 1
-        if group.live == 0 and group.estimate is not None:
-            ending = (group.started + group.estimate, group.id, group)
-            del self.running[bisect_left(self.running, ending)]
+        if group.live == 0:
+            del self.running_groups[group.id]
+            if group.estimate is not None:
+                ending = (group.end(group.estimate), group.id, group)
+                del self.running[bisect_left(self.running, ending)]
 
     def _on_event(self, event: str, node: Node) -> None:
         if event == "gone":
@@ -173,7 +249,7 @@ class Scheduler:
                 self._forget(unit, self._node_of.pop(unit.id))
         elif event in ("ready", "released"):
             for bucket in self.queue.buckets.values():
-                if bucket.blocked and self._helps(bucket, node, event):
+                if bucket.blocked and (self._preemption.evicts or self._helps(bucket, node, event)):
                     bucket.blocked = False
         self._wake()
 
@@ -217,9 +293,13 @@ class Scheduler:
         self._due = False
         self.passes += 1
         now = self.ctx.kernel.now
-        if self._order.time_dependent:
+        if self.order.time_dependent:
             self.queue.refresh(now)
+            if self._preemption.evicts:
+                self.wake()
+        self._walking = True
         started = self._walk(now)
+        self._walking = False
         if self._log is not None:
             self._log.passed()
         if started:
@@ -232,6 +312,9 @@ class Scheduler:
             for unit in group.units:
                 if unit.node is not None:
                     unit.on_bound(unit)
+        late, self._late = self._late, []
+        for group in late:
+            self._enqueue(group)
 
     def _walk(self, now: float) -> list[Group]:
         """Try the groups in order; returns those that were bound."""
@@ -246,6 +329,10 @@ class Scheduler:
             if places is not None:
                 self._bind(group, places, now)
                 started.append(group)
+                if self._late:
+                    # Whoever made room may have a place elsewhere, before those behind it in the queue.
+                    self._wake()
+                    break
             elif bucket.blocked:
                 if gate is None:
                     gate = self._discipline.hold(group, self)
@@ -256,7 +343,7 @@ class Scheduler:
                 at = len(bucket.entries)
             else:
                 assert gate is not None
-                at = _next_short(bucket, at + 1, now, gate.until)
+                at = _next_short(bucket, at + 1, now, gate)
             if at < len(bucket.entries):
                 heapreplace(heads, (bucket.entries[at], at, bucket))
             else:
@@ -267,15 +354,38 @@ class Scheduler:
         """Nodes for the group, or None; then `bucket.blocked` says whether room is what it lacks."""
         if self._log is not None:
             self._log.begin(group)
-        if gate is None or now + _estimate(group) <= gate.until:
-            places = self.placer.place(group)
-            bucket.blocked = places is None
+        places: list[int] | None
+        if gate is not None and not gate.ends_by(group, now):
+            places = self._behind(group, bucket, gate)
         else:
-            places = self.placer.place(group, gate)
-            bucket.blocked = places is None and not self.placer.enough(group)
+            places = self.placer.place(group)
+            if places is None and (gate is None or gate.open):
+                places = self._make_room(group, now)
+            bucket.blocked = places is None
+            if gate is not None and places is not None and not gate.keeps(group, places, now):
+                places = self._behind(group, bucket, gate)
         if self._log is not None:
             self._log.end(places is not None)
         return places
+
+    def _behind(self, group: Group, bucket: Bucket, gate: Gate) -> list[int] | None:
+        """Nodes for a group that must leave what another waits for."""
+        places = self.placer.place(group, gate)
+        bucket.blocked = places is None and not self.placer.enough(group)
+        return places
+
+    def _make_room(self, group: Group, now: float) -> list[int] | None:
+        """Nodes for the group after others had to make room for it, or None."""
+        while victims := self._preemption.victims(group, self, now):
+            for victim in victims:
+                reason = f"preempted for {group.units[0].owner}"
+                self.preempt(victim, reason, graceful=self._preemption.graceful, for_group=group)
+            if self._log is not None:
+                self._log.begin(group)
+            places = self.placer.place(group)
+            if places is not None:
+                return places
+        return None
 
     def _bind(self, group: Group, places: list[int], now: float) -> None:
         self.queue.remove(group)
@@ -291,17 +401,16 @@ class Scheduler:
             self._units_on.setdefault(at, {})[unit.id] = unit
             self._node_of[unit.id] = at
             unit.bound = now
+        group.rate = group.speed.on_nodes([self.cluster.nodes[at] for at in places], group.asked)
+        self.running_groups[group.id] = group
         if group.estimate is not None:
-            insort(self.running, (now + group.estimate, group.id, group))
+            insort(self.running, (group.end(group.estimate), group.id, group))
+        self._preemption.bound(group, self)
 
 
-def _estimate(group: Group) -> float:
-    return inf if group.estimate is None else group.estimate
-
-
-def _next_short(bucket: Bucket, at: int, now: float, until: float) -> int:
-    """Position of the bucket's next group that ends by `until`: all longer ones are held alike."""
+def _next_short(bucket: Bucket, at: int, now: float, gate: Gate) -> int:
+    """Position of the bucket's next group that ends in time: all longer ones are held alike."""
     entries = bucket.entries
-    while at < len(entries) and now + _estimate(entries[at][3]) > until:
+    while at < len(entries) and not gate.ends_by(entries[at][3], now):
         at += 1
     return at

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import nan
+from math import inf, nan
 from typing import TYPE_CHECKING, Any, Literal
 
 from sim.iaas.resources import Resources
 from sim.paas.rules import NO_RULES, Rules
+from sim.paas.speed import PLAIN, Speed
 
 if TYPE_CHECKING:
     from sim.iaas.nodes import Node
 
 #: What decides on which nodes a unit can go; equal shapes get equal answers.
 Shape = tuple[Resources, str | None, frozenset[str] | None, str | None, float, Rules]
+
+
+#: What of a running time a policy looks at: what the user stated, or what nobody can know before.
+Knows = Literal["estimate", "truth"]
 
 
 def _nothing(*_: object) -> None:
@@ -124,21 +129,47 @@ class Group:
         estimate: running time its user stated, seconds; None for "until told otherwise".
         work: true running time, seconds; only policies declared clairvoyant may look.
         deadline: moment by which it should be done.
-        preemptible: may be evicted for the sake of another.
+        stated: running time its user stated for all of the job, seconds; None: `estimate`.
+        length: true running time of all of the job, seconds; None: `work`.
+        served: seconds of service the job got before, in earlier groups.
+        restart: seconds it holds its nodes before it works on.
+        weight: of its claim to a fair share.
+        rank: number of the job's first group, which a job that queues again keeps; None: a new one.
+        asked: workers that the running times are stated for; None: its units.
+        elastic: fewest and most workers it can have; None: exactly its units.
+        speed: the rate model of the job.
+        make_units: makes so many new units of an elastic job.
+        on_preempted: called with the group, a reason and whether it may save its work, to take it off
+            its nodes and queue it again. None: it is never preempted whole.
+
+    Running times are seconds of work: those on the reference accelerator with the workers asked for.
     """
 
     __slots__ = (
+        "asked",
         "deadline",
+        "elastic",
         "estimate",
         "id",
+        "length",
         "live",
-        "preemptible",
+        "make_units",
+        "on_preempted",
         "priority",
+        "queued",
+        "rank",
+        "rate",
+        "restart",
+        "served",
         "shape",
+        "size",
+        "speed",
         "started",
+        "stated",
         "submitted",
         "tenant",
         "units",
+        "weight",
         "work",
     )
 
@@ -151,27 +182,100 @@ class Group:
         tenant: str = "",
         estimate: float | None = None,
         work: float = nan,
-        deadline: float = float("inf"),
-        preemptible: bool = False,
+        deadline: float = inf,
+        stated: float | None = None,
+        length: float | None = None,
+        served: float = 0.0,
+        restart: float = 0.0,
+        weight: float = 1.0,
+        rank: int | None = None,
+        asked: int | None = None,
+        elastic: tuple[int, int] | None = None,
+        speed: Speed = PLAIN,
+        make_units: Callable[[int], list[Unit]] | None = None,
+        on_preempted: Callable[[Group, str, bool], object] | None = None,
     ) -> None:
         if not units:
             raise ValueError("a group needs at least one unit")
         self.id = -1
-        self.units = list(units)
         self.submitted = nan if submitted is None else submitted
         self.priority = priority
         self.tenant = tenant
         self.estimate = estimate
         self.work = work
         self.deadline = deadline
-        self.preemptible = preemptible
-        #: Runs of equal units: (shape, how many).
-        self.shape: tuple[tuple[Shape, int], ...] = _runs(self.units)
+        self.stated = estimate if stated is None else stated
+        self.length = work if length is None else length
+        self.served = served
+        self.restart = restart
+        self.weight = weight
+        self.rank = rank
+        self.elastic = elastic
+        self.speed = speed
+        self.make_units = make_units
+        self.on_preempted = on_preempted
+        #: Moments it was queued and bound, NaN before.
+        self.queued = nan
         self.started = nan
+        #: Seconds of work it does per second, from `started + restart` on.
+        self.rate = nan
         #: Units now on a node.
         self.live = 0
+        self.set_units(units)
+        self.asked = len(self.units) if asked is None else asked
+
+    def set_units(self, units: Sequence[Unit]) -> None:
+        """Consist of these units; for groups that are not submitted."""
+        self.units = list(units)
+        #: Runs of equal units: (shape, how many).
+        self.shape: tuple[tuple[Shape, int], ...] = _runs(self.units)
+        #: Accelerators of all units, or their number where they need none.
+        self.size = sum(unit.resources.accelerators for unit in self.units) or float(len(self.units))
         for unit in self.units:
             unit.group = self
+
+    def attained(self, now: float) -> float:
+        """Seconds the job has held nodes so far, over all its runs."""
+        return self.served + (now - self.started if self.live else 0.0)
+
+    def progress(self, now: float) -> float:
+        """Seconds of work done since it was bound; 0 while it waits."""
+        return self.progress_until(now) if self.live else 0.0
+
+    def progress_until(self, moment: float) -> float:
+        """Seconds of work done from when it was bound until a moment up to which it ran."""
+        return self.rate * max(0.0, moment - (self.started + self.restart))
+
+    def remaining(self, now: float) -> float:
+        """Seconds of work left by what the user stated; never below 0, infinite without an estimate."""
+        return inf if self.estimate is None else max(0.0, self.estimate - self.progress(now))
+
+    def remaining_true(self, now: float) -> float:
+        """Seconds of work that are really left; for policies declared clairvoyant only."""
+        return self.work - self.progress(now)
+
+    def rate_on(self, device: str | None) -> float:
+        """Seconds of work its units would do per second, all on such accelerators, in one place."""
+        return self.speed.rate(len(self.units), self.asked, (device,), "node")
+
+    def left(self, knows: Knows) -> float:
+        """Seconds of work left when it was queued, as stated or in truth; infinite where there is no end."""
+        if knows == "truth":
+            return self.work if self.work == self.work else inf
+        return inf if self.estimate is None else self.estimate
+
+    def soonest(self, knows: Knows) -> float:
+        """Seconds from being bound to its end on the best nodes there could be."""
+        return self.restart + self.left(knows) / self.speed.best(len(self.units), self.asked)
+
+    def end(self, work: float) -> float:
+        """Moment at which so much of the work is done, counted from when it was bound."""
+        return self.started + self.restart + work / self.rate
+
+    @property
+    def preemptible(self) -> bool:
+        """Whether it can be taken off its nodes whole and goes on later."""
+        return self.on_preempted is not None
 
 
 def _runs(units: list[Unit]) -> tuple[tuple[Shape, int], ...]:

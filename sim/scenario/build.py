@@ -31,6 +31,8 @@ from sim.paas.replicaset import ReplicaBounds
 from sim.paas.scheduler import Scheduler
 from sim.paas.scrape import Scrape
 from sim.paas.service import Service
+from sim.paas.speed import Speed
+from sim.paas.topology import SPANS
 from sim.registry import fresh
 from sim.saas.application import Application
 from sim.saas.callgraph import CallSpec
@@ -205,6 +207,7 @@ def _scheduler(platform: Platform) -> Scheduler:
         discipline=fresh(wanted.discipline),
         filters=[fresh(each) for each in filters],
         scores=[(fresh(score), weight) for score, weight in wanted.scores],
+        preemption=fresh(wanted.preemption),
         decisions=platform.scenario.record.decisions,
         pools=[pool for pool in platform.pools if pool.maximum > pool.minimum],
         ties=wanted.ties,
@@ -331,6 +334,10 @@ def _jobs(platform: Platform) -> Jobs:
             priority=wanted.priority,
             deadline=inf if wanted.deadline is None else wanted.deadline,
             checkpoint=wanted.checkpoint,
+            restart=wanted.restart,
+            speed=_speed(wanted),
+            elastic=None if wanted.elastic is None else (wanted.elastic.min, wanted.elastic.max),
+            weight=wanted.weight,
             site=wanted.site,
             pools=_job_pools(scenario, wanted),
             device=wanted.device,
@@ -340,6 +347,14 @@ def _jobs(platform: Platform) -> Jobs:
         rng = platform.ctx.streams.stream(f"paas/jobs/{name}/arrivals")
         jobs.add(kind, fresh(wanted.arrivals).blocks(rng, 1, scenario.duration))
     return jobs
+
+
+def _speed(wanted: spec.JobClass) -> Speed:
+    levels = {level: getattr(wanted.slowdown, level) for level in SPANS}
+    slowdown = {level: factor for level, factor in levels.items() if factor is not None}
+    if set(slowdown.values()) == {1.0}:
+        slowdown = {}
+    return Speed(wanted.throughput, wanted.scaling, slowdown)
 
 
 def _job_pools(scenario: spec.Scenario, wanted: spec.JobClass) -> frozenset[str] | None:

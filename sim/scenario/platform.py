@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Gt, Le
 from pydantic import Field, model_validator
 
 from sim import registry
@@ -19,11 +19,16 @@ from sim.scenario.fields import DistributionOf, Marker, Name, PolicyField, Spec
 from sim.scenario.infrastructure import Bounds, Count, Duration
 from sim.scenario.manifests.signals import SIGNALS
 from sim.scenario.rules import Placement
+from sim.scenario.speedup import SpeedUp
 from sim.units import Bytes, BytesPerSecond, Cores, Fraction, PositiveSeconds, Quantity, Seconds
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4"]
 
 Priority = Annotated[int, Ge(-1_000_000), Le(1_000_000)]
+
+
+Factor = Annotated[float, Ge(1), Le(1000)]
+Workers = Annotated[int, Ge(1), Le(1_000_000)]
 
 
 def default_policy(kind: str, name: str, description: str) -> Any:
@@ -117,6 +122,9 @@ class Scheduler(Spec):
     order: Annotated[Any, PolicyField("order")] = default_policy("order", "fifo", "who is next")
     discipline: Annotated[Any, PolicyField("discipline")] = default_policy(
         "discipline", "skip", "who may go before one that does not fit yet"
+    )
+    preemption: Annotated[Any, PolicyField("preemption")] = default_policy(
+        "preemption", "none", "who has to make room for one that does not fit"
     )
     filters: list[Annotated[Any, PolicyField("filter")]] = Field(
         default_factory=lambda: [registry.lookup("filter", name)() for name in DEFAULT_FILTERS],
@@ -213,6 +221,29 @@ class Estimate(Spec):
     )
 
 
+class Slowdown(Spec):
+    """Factors by which a gang takes longer that does not sit together."""
+
+    node: Factor = Field(default=1.0, description="all workers on one node")
+    nvlink: Factor | None = Field(default=None, description="on nodes behind one NVLink switch; as `node`")
+    rack: Factor | None = Field(default=None, description="on nodes of one rack; as `nvlink` unless given")
+    site: Factor | None = Field(default=None, description="in several racks; as `rack` unless given")
+    sites: Factor | None = Field(default=None, description="at several sites; as `site` unless given")
+
+
+class Elastic(Spec):
+    """How many workers a job can work with, where the policy decides it."""
+
+    min: Workers = Field(default=1, description="fewest workers")
+    max: Workers = Field(description="most workers")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Elastic:
+        if self.min > self.max:
+            raise ValueError(f"min ({self.min}) is above max ({self.max})")
+        return self
+
+
 class JobClass(Spec):
     """Training jobs of one kind: gangs of equal workers that are placed whole or not at all."""
 
@@ -235,6 +266,23 @@ class JobClass(Spec):
     )
     checkpoint: PositiveSeconds | None = Field(
         default=None, description="time between checkpoints; a crash loses all work unless given"
+    )
+    restart: Seconds = Field(
+        default=0.0, description="a job that lost its place holds its new nodes so long before it works on"
+    )
+    throughput: dict[str, Annotated[float, Gt(0), Le(1e6)]] = Field(
+        default={},
+        description="speed by accelerator, against the one the duration is for; 1 unless given",
+    )
+    scaling: Annotated[tuple[tuple[float, float], ...], SpeedUp()] = Field(
+        default=(), description="speed-up by number of workers, `{1: 1, 4: 3.5}`; proportional unless given"
+    )
+    slowdown: Slowdown = Field(default=Slowdown(), description="price of a gang that does not sit together")
+    elastic: Elastic | None = Field(
+        default=None, description="numbers of workers they can work with; rigid unless given"
+    )
+    weight: Annotated[float, Gt(0), Le(1e9)] = Field(
+        default=1.0, description="of their claim, where the policy shares fairly"
     )
     site: str | None = Field(default=None, description="site they run at; any unless given")
     pool: str | None = Field(default=None, description="node pool of that site; any unless given")

@@ -6,18 +6,19 @@ gate that later groups must pass, or None: then nothing behind it starts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
 from sim.paas.policies.filters import Mask
+from sim.paas.units import Group, Knows, Unit
 from sim.registry import policy
 
 if TYPE_CHECKING:
     from sim.paas.placement import Gate
     from sim.paas.scheduler import Scheduler
-    from sim.paas.units import Group, Unit
 
 
 class Discipline(Protocol):
@@ -34,6 +35,7 @@ class Open:
     """A gate that lets everything pass: the waiting group has no claim."""
 
     until = inf
+    open = True
 
     def mask(self, unit: Unit) -> Mask:
         """Never asked, since all groups end by `until`."""
@@ -44,6 +46,14 @@ class Open:
 
     def undo(self, times: int) -> None:
         """Nothing to forget."""
+
+    def ends_by(self, group: Group, now: float) -> bool:
+        """Always."""
+        return True
+
+    def keeps(self, group: Group, places: Sequence[int], now: float) -> bool:
+        """Always."""
+        return True
 
 
 @policy("discipline", "strict")
@@ -80,11 +90,19 @@ class Easy:
 
     The head gets a reservation at the first moment it fits by the estimates of what runs; a later
     group starts if it ends by then or leaves enough for the head (Lifka 1995; Mu'alem and
-    Feitelson 2001). Knows estimates only.
+    Feitelson 2001). With `knows: truth` it is told the true running times instead, as no real
+    system is.
     """
+
+    knows: Knows = "estimate"
 
     overtaking: ClassVar[bool] = True
 
+    @property
+    def clairvoyant(self) -> bool:
+        """Whether it looks at the truth."""
+        return self.knows == "truth"
+
     def hold(self, head: Group, scheduler: Scheduler) -> Gate | None:
         """The head's reservation."""
-        return scheduler.reserve(head)
+        return scheduler.reserve(head, self.knows)

@@ -1,0 +1,77 @@
+"""Who has to make room for a group that does not fit: `victims(group, scheduler, now)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from sim.paas.running import RunningLine, make_room
+from sim.registry import policy
+
+if TYPE_CHECKING:
+    from sim.paas.scheduler import Scheduler
+    from sim.paas.units import Group
+
+
+class Preemption(Protocol):
+    """What the scheduler needs of a preemption policy.
+
+    Attributes:
+        evicts: whether a waiting group may take the place of a running one.
+        graceful: whether who makes room saves its state first; else it is killed.
+    """
+
+    evicts: ClassVar[bool]
+    graceful: ClassVar[bool]
+
+    def bound(self, group: Group, scheduler: Scheduler) -> None:
+        """A group was bound to nodes."""
+        ...
+
+    def victims(self, group: Group, scheduler: Scheduler, now: float) -> Sequence[Group]:
+        """Running groups to take off their nodes so that `group` fits; none if that is not to be."""
+        ...
+
+
+@policy("preemption", "none")
+class NoPreemption:
+    """What runs stays where it is until it is done."""
+
+    evicts: ClassVar[bool] = False
+    graceful: ClassVar[bool] = True
+
+    def bound(self, group: Group, scheduler: Scheduler) -> None:
+        """Nothing to note."""
+
+    def victims(self, group: Group, scheduler: Scheduler, now: float) -> Sequence[Group]:
+        """Nobody."""
+        return ()
+
+
+@policy("preemption", "on-event")
+class OnEvent:
+    """The order decides who runs, anew at every arrival and end: who falls behind makes room.
+
+    A group that does not fit takes the place of running groups behind it in the order, the last of
+    them first; those whose nodes it does not need after all stay. On a plain number of
+    accelerators this is the rule of Tiresias' simulator (NSDI 2019): sort all unfinished jobs, give
+    each what it asks for while there is enough, pause the rest. Whoever makes room saves its state,
+    loses no work, and pays its restart when it goes on. Behind a reservation (`easy`) nothing is
+    preempted.
+    """
+
+    evicts: ClassVar[bool] = True
+    graceful: ClassVar[bool] = True
+
+    def start(self, scheduler: Scheduler) -> None:
+        """Follow what runs."""
+        self._line = RunningLine(scheduler)
+
+    def bound(self, group: Group, scheduler: Scheduler) -> None:
+        """One more runs."""
+        self._line.add(group)
+
+    def victims(self, group: Group, scheduler: Scheduler, now: float) -> Sequence[Group]:
+        """As few as needed of those behind it in the order, from the back."""
+        with self._line.behind(group, now) as candidates:
+            return make_room(group, candidates, scheduler.placer)

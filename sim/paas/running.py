@@ -1,0 +1,183 @@
+"""What runs, in the order of the queue, and which of it would have to go for a group that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from sim.iaas.room import Floats, fits, give, take
+from sim.paas.queue import Entry, entry
+from sim.paas.units import Group
+
+if TYPE_CHECKING:
+    from sim.paas.placement import Placer
+    from sim.paas.scheduler import Scheduler
+
+#: A group's place in the order, negated: the last group first.
+_Reversed = tuple[float, float, int, Group]
+
+
+class RunningLine:
+    """Running groups by the order, to be taken from its end.
+
+    While a group runs its key may fall (less is left of it): a key that was computed earlier is then
+    a bound, and is looked at again only when it comes first. An order whose keys rise in steps says
+    when with `changes(group, now)`, seconds until the next rise; the queue is then gone through anew.
+    For an order that depends on time otherwise all keys are computed at each look.
+
+    Args:
+        scheduler: whose order and running groups are followed.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._order = scheduler.order
+        self._changes = getattr(scheduler.order, "changes", None)
+        self._heap: list[_Reversed] = []
+        #: The entry that counts of each group in the heap, by the group's id.
+        self._valid: dict[int, _Reversed] = {}
+
+    def add(self, group: Group) -> None:
+        """A group was bound."""
+        now = self._scheduler.ctx.kernel.now
+        self._push(group, now)
+        self._watch(group, now)
+
+    @contextmanager
+    def behind(self, group: Group, now: float) -> Iterator[Iterator[Group]]:
+        """Running groups that come after a waiting one, last first; those looked at stay in line."""
+        mine = entry(self._order, group, now)
+        if self._order.time_dependent:
+            self._heap = [_reversed(entry(self._order, each, now)) for each in self._valid_groups()]
+            self._valid = {each[3].id: each for each in self._heap}
+            heapify(self._heap)
+        seen: list[_Reversed] = []
+        try:
+            yield self._walk(mine, now, seen)
+        finally:
+            for each in seen:
+                heappush(self._heap, each)
+
+    def _walk(self, mine: Entry, now: float, seen: list[_Reversed]) -> Iterator[Group]:
+        heap = self._heap
+        while heap:
+            last = heap[0]
+            group = last[3]
+            if self._valid.get(group.id) is not last:
+                heappop(heap)
+            elif not group.live:
+                heappop(heap)
+                del self._valid[group.id]
+            else:
+                fresh = entry(self._order, group, now)
+                if fresh[0] != -last[0]:
+                    heappop(heap)
+                    self._push(group, now)
+                elif fresh[:3] <= mine[:3]:
+                    return
+                else:
+                    heappop(heap)
+                    seen.append(last)
+                    yield group
+
+    def _valid_groups(self) -> list[Group]:
+        return [each[3] for each in self._valid.values() if each[3].live]
+
+    def _push(self, group: Group, now: float) -> None:
+        made = _reversed(entry(self._order, group, now))
+        self._valid[group.id] = made
+        heappush(self._heap, made)
+
+    def _watch(self, group: Group, now: float) -> None:
+        """Look again when the group's key rises next."""
+        if self._changes is None:
+            return
+        seconds = self._changes(group, now)
+        if seconds < float("inf"):
+            self._scheduler.ctx.kernel.call_in(seconds, self._risen, group)
+
+    def _risen(self, group: Group) -> None:
+        if group.live:
+            now = self._scheduler.ctx.kernel.now
+            self._push(group, now)
+            self._scheduler.wake()
+            self._watch(group, now)
+
+
+def _reversed(of: Entry) -> _Reversed:
+    return (-of[0], -of[1], -of[2], of[3])
+
+
+def make_room(group: Group, candidates: Iterable[Group], placer: Placer) -> list[Group]:
+    """Running groups that have to go so that `group` fits: candidates in turn, as many as it takes.
+
+    Those that can keep their own nodes beside the group stay, the latest candidate first. Nothing is
+    changed: this is a trial on the table of free room.
+
+    Args:
+        group: it waits.
+        candidates: groups that may have to go, the first to go first.
+        placer: finds the nodes.
+
+    Returns:
+        The victims; none if the group would not even fit with all candidates gone.
+    """
+    free = placer.cluster.room
+    chosen = _enough(group, candidates, placer)
+    before: dict[int, Floats] = {}
+    removed: list[Group] = []
+    places: list[int] | None = None
+    try:
+        for other in chosen:
+            for unit in other.units:
+                assert unit.node is not None
+                at = unit.node.index
+                before.setdefault(at, free[at].copy())
+                give(free, at, unit.resources, unit.devices)
+            removed.append(other)
+            if placer.enough(group):
+                places = placer.place(group)
+                if places is not None:
+                    break
+        if places is None:
+            return []
+        for unit, at in zip(group.units, places, strict=True):
+            before.setdefault(at, free[at].copy())
+            take(free, at, unit.resources)
+        return [other for other in reversed(removed) if not _back(other, free)]
+    finally:
+        for at, row in before.items():
+            free[at] = row
+
+
+def _enough(group: Group, candidates: Iterable[Group], placer: Placer) -> Iterator[Group]:
+    """The candidates, once they are known to hold as many accelerators as the group lacks."""
+    cluster = placer.cluster
+    asked = sum(unit.resources.accelerators for unit in group.units)
+    lacking = asked - float(cluster.free[:, 2].sum())
+    waiting: list[Group] = []
+    for other in candidates:
+        if not other.preemptible or other.live < len(other.units):
+            continue
+        lacking -= sum(unit.resources.accelerators for unit in other.units)
+        waiting.append(other)
+        if lacking <= 1e-6:
+            yield from waiting
+            waiting = []
+
+
+def _back(group: Group, free: Floats) -> bool:
+    """Whether all units of a removed group find room on their own nodes; takes it if so."""
+    before: list[tuple[int, Floats]] = []
+    for unit in group.units:
+        assert unit.node is not None
+        at = unit.node.index
+        if not fits(free, at, unit.resources):
+            for node, row in reversed(before):
+                free[node] = row
+            return False
+        before.append((at, free[at].copy()))
+        take(free, at, unit.resources)
+    return True

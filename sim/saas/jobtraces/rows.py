@@ -11,6 +11,9 @@ from sim.saas.jobtraces.record import BadRow
 #: Cells that say that there is nothing; compared in lower case.
 NOTHING = frozenset({"", "-", "na", "n/a", "nan", "nat", "none", "null"})
 
+#: Most cells are longer than any of these, and need no look into the set.
+LONGEST_NOTHING = max(map(len, NOTHING))
+
 #: Largest number a cell may hold; past it something else than a time, a size or a count stands there.
 MOST = 1e15
 
@@ -45,7 +48,7 @@ class Row:
         if place is None:
             return ""
         cell = self._cells[place].strip()
-        return "" if cell.lower() in NOTHING else cell
+        return "" if len(cell) <= LONGEST_NOTHING and cell.lower() in NOTHING else cell
 
     def number(self, name: str, least: float = 0.0) -> float:
         """A cell as a number, `least` or more.
@@ -81,7 +84,8 @@ class Row:
         zone = stamp.utcoffset()
         if self._zone is self:
             self._zone = zone
-        seconds = (stamp.replace(tzinfo=None) - _EPOCH).total_seconds()
+        local = stamp if zone is None else stamp.replace(tzinfo=None)
+        seconds = (local - _EPOCH).total_seconds()
         if zone == self._zone:
             return seconds
         if zone is None or self._zone is None:

@@ -25,6 +25,7 @@ from sim.kernel.streams import RandomStreams
 from sim.paas.jobs import JobClass, Jobs
 from sim.paas.placement import Placer
 from sim.paas.policies.filters import DEFAULT
+from sim.paas.policies.scores.kubernetes import PROFILE
 from sim.paas.scheduler import Scheduler
 from sim.paas.units import Group, Unit
 from sim.registry import load_builtin, lookup
@@ -48,12 +49,20 @@ def mixed_cluster(ctx: Context, nodes: int) -> Cluster:
     rng = np.random.default_rng(1)
     cluster = Cluster(ctx)
     devices = [device(name) for name in names("device")[:6]]
+    kinds: dict[str, NodeType] = {}
     for k in range(nodes):
         cpu = float(rng.choice([16, 32, 48, 64, 96]))
         capacity = Resources(cpu, cpu * 4e9, float(rng.choice([1, 2, 4, 8])))
-        kind = NodeType(f"n{k % 30}", capacity, devices[k % 6], price=cpu / 36_000)
+        name = f"n{k % 6}-{capacity.cpu:g}-{capacity.accelerators:g}"
+        if name not in kinds:
+            kinds[name] = NodeType(name, capacity, devices[k % 6], price=cpu / 36_000)
+        kind = kinds[name]
         cluster.set_state(cluster.add(kind, f"site{k % 4}", f"pool{k % 8}"), NodeState.READY)
-    cluster.free[:] = np.floor(cluster.total * rng.uniform(0.1, 1.0, (nodes, 1)))
+    for k, node in enumerate(cluster.nodes):
+        share = rng.uniform(0.0, 0.9)
+        used = Unit("worker", "other", Resources(*(float(int(share * each)) for each in node.type.capacity)))
+        used.id = k
+        cluster.bind(used, node)
     return cluster
 
 
@@ -83,10 +92,17 @@ def placement(nodes: int) -> None:
     base = best(bare)
     print(f"one placement over {nodes:,} mixed nodes")
     print(f"  {'bare numpy pass':44s} {base * 1e6:8.1f} us")
-    for scores in (["least-allocated"], ["first-fit"], ["least-allocated", "balanced-allocation", "spread"]):
-        placer = Placer(cluster, filters, [(lookup("score", name)(), 1.0) for name in scores])
+    for scores in (
+        ["least-allocated"],
+        ["first-fit"],
+        ["least-allocated", "balanced-allocation", "spread"],
+        PROFILE,
+    ):
+        weights = dict.fromkeys(scores, 1.0) | dict(PROFILE if scores is PROFILE else {})
+        placer = Placer(cluster, filters, [(lookup("score", name)(), weights[name]) for name in scores])
         taken = best(lambda placer=placer: placer.place(group))
-        print(f"  {' + '.join(scores):44s} {taken * 1e6:8.1f} us   {taken / base:5.2f} x")
+        label = "kubernetes profile" if scores is PROFILE else " + ".join(scores)
+        print(f"  {label:44s} {taken * 1e6:8.1f} us   {taken / base:5.2f} x")
 
 
 def trace(jobs: int) -> None:

@@ -4,6 +4,7 @@ from sim.paas.policies.scores import kubernetes
 from sim.paas.policies.scores.allocation import BalancedAllocation, LeastAllocated, MostAllocated
 from sim.paas.policies.scores.base import Floats, Indices, Score
 from sim.paas.policies.scores.fit import BestFit, DotProduct, WorstFit
+from sim.paas.policies.scores.fragmentation import FragmentationGradientDescent
 from sim.paas.policies.scores.plain import Cheapest, FirstFit, RandomNode
 from sim.paas.policies.scores.power import CarbonAware, EnergyAware
 from sim.paas.policies.scores.preferences import FewTaints, ImageLocality, LikedCompany, LikedLabels
@@ -20,6 +21,7 @@ __all__ = [
     "FewTaints",
     "FirstFit",
     "Floats",
+    "FragmentationGradientDescent",
     "ImageLocality",
     "Indices",
     "LeastAllocated",

@@ -54,7 +54,7 @@ class MostAllocated:
         weights = weights_of(unit, self.cpu, self.memory, self.accelerators)
         for column, weight in weights:
             used = 1.0 - free_shares(unit, nodes, candidates, column)
-            used[nodes.total[candidates, column] <= 0] = 0.0
+            used[nodes.total[:, column].take(candidates) <= 0] = 0.0
             result += weight * used
         return np.asarray(result * (100.0 / sum(w for _, w in weights))) if weights else result
 

@@ -38,8 +38,8 @@ def weights_of(unit: Unit, cpu: float, memory: float, accelerators: float) -> li
 
 def free_shares(unit: Unit, nodes: Nodes, candidates: Indices, column: int) -> Floats:
     """Share of a resource that would stay free, 0 where the node has none of it."""
-    total: Floats = nodes.total[candidates, column]
-    left: Floats = nodes.free[candidates, column] - unit.resources[column]
+    total: Floats = nodes.total[:, column].take(candidates)
+    left: Floats = nodes.free[:, column].take(candidates) - unit.resources[column]
     if total.min() > 0:
         return np.asarray(left / total)
     return np.divide(left, total, out=np.zeros_like(left), where=total > 0)

@@ -21,7 +21,7 @@ def _left(unit: Unit, nodes: Nodes, candidates: Indices, weights: tuple[float, .
     for column, weight in enumerate(weights):
         largest = nodes.total[:, column].max(initial=0.0) if weight > 0 else 0.0
         if largest > 0:
-            left = nodes.free[candidates, column] - unit.resources[column]
+            left = nodes.free[:, column].take(candidates) - unit.resources[column]
             result += left * (weight / largest)
     return result
 
@@ -73,5 +73,5 @@ class DotProduct:
         for column, asked in enumerate(unit.resources[:3]):
             largest = nodes.total[:, column].max(initial=0.0)
             if asked > 0 and largest > 0:
-                product += nodes.free[candidates, column] * (asked / largest**2)
+                product += nodes.free[:, column].take(candidates) * (asked / largest**2)
         return product if self.prefer == "large" else -product

@@ -30,9 +30,9 @@ Points = Annotated[int, Ge(0), Le(10)]
 
 def amounts(unit: Unit, nodes: Nodes, candidates: Indices, column: int) -> tuple[Ints, Ints]:
     """(requested with the unit, capacity) of a resource."""
-    total = nodes.total[candidates, column]
+    total = nodes.total[:, column].take(candidates)
     capacity = whole(total, _SCALES[column])
-    used = whole(total - nodes.free[candidates, column], _SCALES[column])
+    used = whole(total - nodes.free[:, column].take(candidates), _SCALES[column])
     return used + whole(unit.resources[column], _SCALES[column]), capacity
 
 

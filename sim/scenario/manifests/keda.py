@@ -19,7 +19,7 @@ _QUEUES = {
     "redis": ("listLength", "activationListLength"),
     "redis-streams": ("lagCount", "activationLagCount"),
 }
-_TYPES = ("prometheus", *_QUEUES)
+_TYPES = ("cpu", "prometheus", *_QUEUES)
 
 
 def translate(spec: Fields, context: Context) -> Translation:
@@ -48,19 +48,28 @@ def translate(spec: Fields, context: Context) -> Translation:
     hpa.close()
     advanced.close()
     spec.require("triggers")
-    made = [_trigger(trigger, context) for trigger in spec.items("triggers")]
+    made = [_trigger(trigger, policy, context) for trigger in spec.items("triggers")]
     policy["triggers"] = [trigger for trigger in made if trigger is not None]
     return Translation(policy, minimum, maximum)
 
 
-def _trigger(trigger: Fields, context: Context) -> dict[str, Any] | None:
+def _trigger(trigger: Fields, policy: dict[str, Any], context: Context) -> dict[str, Any] | None:
     trigger.ignore("authenticationRef", "useCachedMetrics")
     name = trigger.text("name")
     kind = trigger.text("type", "", _TYPES)
-    metric = trigger.text("metricType", "AverageValue", ("AverageValue", "Value"))
+    kinds = ("Utilization",) if kind == "cpu" else ("AverageValue", "Value")
+    metric = trigger.text("metricType", kinds[0], kinds)
     metadata = trigger.fields("metadata")
     trigger.close()
     if not kind:
+        return None
+    if kind == "cpu":
+        metadata.ignore("containerName")
+        percent = metadata.whole("value", 80, 1) if metadata.require("value") else 80
+        if percent > 100:
+            metadata.wrong(("value",), "use above 100 % is not simulated")
+        policy["utilisation"] = f"{min(percent, 100)}%"
+        metadata.close()
         return None
     if kind == "prometheus":
         keys = ("threshold", "activationThreshold")

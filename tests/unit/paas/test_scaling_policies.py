@@ -103,6 +103,15 @@ def test_keda_cools_down_only_to_zero():
     assert {ask(kept, float(now), wanted=2, minimum=2) for now in range(0, 900, 15)} == {2}
 
 
+def test_keda_on_cpu_alone_never_sleeps():
+    policy = Keda(utilisation=0.5, cooldown=30.0)
+    assert ask(policy, 15.0, wanted=4, utilisation=0.75) == 6
+    # Beyond the stabilisation window of the HPA nothing is left of that, and one replica stays.
+    assert {ask(policy, 400.0 + 15.0 * i, wanted=1, utilisation=0.0) for i in range(60)} == {1}
+    with pytest.raises(ValueError, match="triggers"):
+        Keda()
+
+
 def test_keda_idle_replicas():
     policy = Keda([QUEUE], idle=1, cooldown=30.0)
     ask(policy, 0.0, wanted=5, minimum=5, queued=9)

@@ -194,6 +194,14 @@ def test_keda(tmp_path):
     assert (web.replicas.min, web.replicas.max) == (0, 7)
 
 
+def test_keda_on_cpu(tmp_path):
+    cpu = """  - {type: cpu, metricType: Utilization, metadata: {value: "70"}}\n"""
+    both = service(tmp_path, KEDA + cpu).autoscaler
+    assert (both.utilisation, len(both.triggers)) == (0.7, 2)
+    alone = KEDA[: KEDA.index("  - type: rabbitmq")] + cpu
+    assert service(tmp_path, alone).autoscaler == Keda(utilisation=0.7, polling=10.0, cooldown=120.0)
+
+
 @pytest.mark.parametrize(
     ("change", "policy"),
     [

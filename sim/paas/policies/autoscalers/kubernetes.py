@@ -42,6 +42,17 @@ class Metric:
             raise ValueError("a metric of type pods needs `average`")
 
 
+def by_busy_share(target: float, seen: Observation, current: int, band: Tolerance) -> int | None:
+    """Replicas for a resource utilisation of so many per cent; None without a measurement."""
+    usage = round(1000 * seen.utilisation) * seen.ready
+    ready, unready = [1000] * seen.ready, [1000] * seen.starting
+    percent = max(1, round(100 * target))
+    try:
+        return hpa_metrics.by_utilisation(current, usage, ready, percent, unready=unready, tolerance=band)
+    except MetricError:
+        return None
+
+
 @policy("autoscaler", "hpa")
 class Hpa:
     """Kubernetes' HorizontalPodAutoscaler (autoscaling/v2) on one or several metrics.
@@ -103,17 +114,8 @@ class Hpa:
             asked.append(self._by_metric(per_replica, seen, current))
         if self.utilisation is not None or not asked:
             self.signal = seen.utilisation
-            target = max(1, round(100 * (0.8 if self.utilisation is None else self.utilisation)))
-            usage = round(1000 * seen.utilisation) * seen.ready
-            ready, unready = [1000] * seen.ready, [1000] * seen.starting
-            try:
-                asked.append(
-                    hpa_metrics.by_utilisation(
-                        current, usage, ready, target, unready=unready, tolerance=self._band
-                    )
-                )
-            except MetricError:
-                asked.append(None)
+            target = 0.8 if self.utilisation is None else self.utilisation
+            asked.append(by_busy_share(target, seen, current, self._band))
         return asked
 
     def _by_metric(self, metric: Metric, seen: Observation, current: int) -> int | None:

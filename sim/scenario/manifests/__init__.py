@@ -65,7 +65,7 @@ def read(path: Path, context: Context) -> tuple[Translation | None, list[str]]:
 
 
 def expand(data: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[Problem]]:
-    """A scenario's plain data with every manifest read, in services and in the arms of its study.
+    """A scenario's plain data with every manifest read, in services and in arms and cases of its study.
 
     Args:
         data: as the file holds it.
@@ -83,14 +83,32 @@ def expand(data: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list[
     result = dict(data)
     if changed:
         result["platform"] = {**data["platform"], "services": {**services, **changed}}
-    arms = _mapping(_mapping(data.get("study")).get("arms"))
-    new = {}
-    for arm, settings in arms.items():
-        if any(_asked(value) for value in _mapping(settings).values()):
-            new[arm] = _arm(settings, services, folder, ("study", "arms", arm), problems)
+    study = _mapping(data.get("study"))
+    new: dict[str, Any] = {}
+    if isinstance(study.get("arms"), Mapping):
+        new["arms"] = _variants(study["arms"], services, folder, ("study", "arms"), problems)
+    if isinstance(study.get("cases"), Mapping):
+        new["cases"] = {
+            case: _variants(named, services, folder, ("study", "cases", case), problems)
+            for case, named in study["cases"].items()
+        }
     if new:
-        result["study"] = {**data["study"], "arms": {**arms, **new}}
+        result["study"] = {**study, **new}
     return result, problems
+
+
+def _variants(
+    named: Any, services: Mapping[str, Any], folder: Path, at: Location, problems: list[Problem]
+) -> Any:
+    """Settings by path, by name: with the manifests among them read."""
+    if not isinstance(named, Mapping):
+        return named
+    return {
+        name: _arm(settings, services, folder, (*at, name), problems)
+        if any(_asked(value) for value in _mapping(settings).values())
+        else settings
+        for name, settings in named.items()
+    }
 
 
 def _arm(

@@ -319,3 +319,17 @@ study:
     # The resolved scenario needs no manifest any more.
     again = loads(resolved(made))
     assert again.platform == made.platform
+
+
+def test_manifests_in_the_cases_of_a_study(tmp_path):
+    cases = """
+study:
+  cases:
+    scaler:
+      calm: {applications.users.arrivals.rate: 0.1/s}
+      keda: {platform.services.web.autoscaler: {manifest: given.yaml, metrics: {sidekiq_jobs: queue}}}
+"""
+    plain = SCENARIO.replace("{manifest: given.yaml, metrics: {sidekiq_jobs: queue}}", "hpa")
+    settings = scenario(tmp_path, KEDA, plain + cases).study.cases["scaler"]
+    assert settings["keda"]["platform.services.web.replicas"] == {"initial": 3, "min": 0, "max": 7}
+    assert settings["calm"] == {"applications.users.arrivals.rate": "0.1/s"}

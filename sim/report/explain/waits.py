@@ -63,6 +63,10 @@ class Waits:
         return {int(row["unit"]): row for row in self._records.decisions if row["outcome"] == "queued"}
 
     @cached_property
+    def _named(self) -> dict[tuple[str, float], Row]:
+        return {(row["owner"], row["time"]): row for row in self.queued.values()}
+
+    @cached_property
     def _hold_times(self) -> list[float]:
         return [row["time"] for row in self._records.holds]
 
@@ -73,7 +77,9 @@ class Waits:
 
     def joined(self, stay: Stay) -> Row | None:
         """The row of the group joining the queue, if it was recorded."""
-        return self.queued.get(stay.units[0][0])
+        # The units of an elastic gang are numbered anew when it changes its size in the queue.
+        found = self.queued.get(stay.units[0][0])
+        return found or (self._named.get((stay.owner, stay.submitted)) if stay.kind == "worker" else None)
 
     def spans(self, stay: Stay) -> list[Span]:
         """The wait in parts with one reason each, in order; none if it did not wait."""

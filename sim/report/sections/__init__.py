@@ -6,11 +6,11 @@ One file an idea; `Scope` is what they all look at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sim.report import words
 from sim.report.charts import Chart
-from sim.report.sections import comparison, infrastructure, jobs, lead, requests, services
+from sim.report.sections import comparison, infrastructure, jobs, lead, requests, services, waits
 from sim.report.sections.scope import Scope
 
 __all__ = ["Scope", "Section", "sections"]
@@ -18,16 +18,18 @@ __all__ = ["Scope", "Section", "sections"]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Charts about one thing."""
+    """Charts about one thing, and examples: a heading and its sentences."""
 
     title: str
     text: str
     charts: Sequence[Chart]
+    examples: Sequence[tuple[str, Sequence[str]]] = field(default=())
 
 
 def sections(scope: Scope) -> list[Section]:
     """All sections that have something to show."""
     once = scope.first_replication()
+    why = waits.why(scope)
     made = [
         Section(
             "The arms against each other",
@@ -38,6 +40,7 @@ def sections(scope: Scope) -> list[Section]:
         Section("What was dropped, and why", "", [*requests.dropped(scope)]),
         Section("Replicas against demand", once, [*services.replicas(scope)]),
         Section("Training jobs", once, [*jobs.jobs(scope), *jobs.queues(scope)]),
+        Section("Why jobs waited", why.text, why.charts, why.examples),
         Section("Schedules", once, [*jobs.schedules(scope)]),
         Section("Use of the infrastructure", once, [*infrastructure.use(scope)]),
         Section(

@@ -9,6 +9,7 @@ from math import inf
 import numpy as np
 import pytest
 
+from sim.cli.main import main
 from sim.errors import ResultsError
 from sim.iaas.nodes import Cluster, NodeState, NodeType
 from sim.iaas.resources import Resources
@@ -23,11 +24,15 @@ from sim.paas.jobs import JobClass, Jobs
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.scheduler import Scheduler
 from sim.registry import load_builtin, lookup
+from sim.report import render
 from sim.report.explain import Records, explain_job, explain_moment, explain_node, tell
 from sim.report.explain.records import grouped
 from sim.report.explain.state import Request
+from sim.report.explain.totals import example, totals
 from sim.report.explain.waits import BEHIND, Waits
 from sim.report.explain.whatif import _largest
+from sim.scenario.load import loads
+from sim.study.execute import run_study
 
 load_builtin()
 
@@ -396,3 +401,83 @@ def test_an_explanation_is_json(ran):
     json.dumps(explain_moment(records, 200.0), allow_nan=False)
     json.dumps(explain_node(records, records.nodes[0]), allow_nan=False)
     assert Request(records, records.shapes[0]).units >= 1
+
+
+def test_waiting_time_by_reason_adds_up_to_the_waits(ran):
+    records, _ = ran
+    told = totals(records)
+    waited = [row["started"] - row["submitted"] for row in records.jobs.values()]
+    assert told.jobs == len(waited)
+    assert sum(told.seconds.values()) == pytest.approx(np.mean(waited))
+    assert records.jobs[told.longest]["started"] - records.jobs[told.longest]["submitted"] == max(waited)
+    heading, sentences = example(records, told.longest)
+    assert heading.startswith("job ")
+    assert sentences[-1].startswith("It went to ")
+
+
+SCENARIO = """
+name: waits
+duration: 20min
+drain: true
+record: {decisions: all}
+infrastructure:
+  instances: {box: {cpu: 8, memory: 32GB, accelerators: 2, device: a30}}
+  sites: {lab: {kind: cloud, pools: {a: {instance: box, nodes: 2}}}}
+platform:
+  scheduler: {discipline: strict}
+  jobs:
+    train:
+      arrivals: {process: poisson, rate: 60/h}
+      workers: {dist: choice, values: [1, 3]}
+      duration: {dist: exponential, mean: 3min}
+study:
+  arms: {strict: {}, skip: {platform.scheduler.discipline: skip}}
+"""
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    return run_study(loads(SCENARIO), out=tmp_path_factory.mktemp("explain"), finish=render)
+
+
+def test_the_report_has_totals_and_examples(stored):
+    page = (stored / "report.html").read_text()
+    assert "<h2>Why jobs waited</h2>" in page
+    assert "<summary>strict: job " in page
+    lines = (stored / "plots" / "why-waited.csv").read_text().splitlines()
+    assert {line.split(",")[0] for line in lines[1:]} == {"strict", "skip"}
+
+
+def test_the_command_from_the_scenario_s_name(stored, capsys):
+    out = ["--out", str(stored.parent.parent)]
+    assert main(["explain", "waits", *out, "--job", "3", "--arm", "skip"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("Job 3 (train) asked for ")
+    assert said.err == "skip, replication 0 (other arms: strict)\n"
+    assert main(["explain", str(stored), "--at", "10min", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["explanation"]["time"] == 600.0
+    assert main(["explain", str(stored), "--node", "lab/a/1", "--at", "5min"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--job", "9999"], 3, "no job 9999: they are numbered from 0 to "),
+        (["--node", "lab/a/9"], 3, "no node 'lab/a/9' (did you mean \"lab/a/"),
+        (["--job", "1", "--arm", "strikt"], 3, 'did you mean "strict"'),
+        (["--at", "99d"], 3, "the run ended at "),
+        (["--at", "soon"], 2, "is not a duration"),
+        ([], 2, "give --job NUMBER, --node NAME or --at TIME"),
+        (["--job", "1", "--at", "5min"], 2, "--job stands alone"),
+    ],
+)
+def test_what_the_command_refuses(stored, capsys, arguments, code, text):
+    assert main(["explain", str(stored), *arguments]) == code
+    said = capsys.readouterr()
+    assert text in said.err
+    assert said.out == ""
+
+
+def test_no_results_of_that_name(stored, capsys):
+    assert main(["explain", "wait", "--out", str(stored.parent.parent), "--job", "1"]) == 3
+    assert 'did you mean "waits"' in capsys.readouterr().err

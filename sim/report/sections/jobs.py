@@ -110,10 +110,10 @@ def _largest(jobs: Json) -> list[int]:
 def _tracks(jobs: Json, runs: Json, chosen: list[int], end: float) -> list[Track]:
     rows = {number: row for row, number in enumerate(jobs["id"])}
     stretches: dict[int, list[Stretch]] = {number: [] for number in chosen}
-    columns: list[Any] = [runs[name] for name in ("job", "started", "ended", "demand")]
-    for number, started, ended, demand in sorted(zip(*columns, strict=True), key=lambda run: run[:2]):
+    columns: list[Any] = [runs[name] for name in ("job", "started", "ended", "workers")]
+    for number, started, ended, workers in sorted(zip(*columns, strict=True), key=lambda run: run[:2]):
         if number in stretches and started == started:
-            part = demand / (jobs["demand"][rows[number]] or 1.0)
+            part = workers / jobs["workers"][rows[number]]
             stretches[number].append(Stretch(started, end if ended != ended else ended, part))
     return [
         Track(

@@ -3,6 +3,7 @@
 from sim.paas.policies.scores import kubernetes
 from sim.paas.policies.scores.allocation import BalancedAllocation, LeastAllocated, MostAllocated
 from sim.paas.policies.scores.base import Floats, Indices, Score
+from sim.paas.policies.scores.compact import Compact
 from sim.paas.policies.scores.fit import BestFit, DotProduct, WorstFit
 from sim.paas.policies.scores.fragmentation import FragmentationGradientDescent
 from sim.paas.policies.scores.plain import Cheapest, FirstFit, RandomNode
@@ -16,6 +17,7 @@ __all__ = [
     "BestFit",
     "CarbonAware",
     "Cheapest",
+    "Compact",
     "DotProduct",
     "EnergyAware",
     "FewTaints",

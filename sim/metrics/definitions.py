@@ -1,7 +1,7 @@
 """What every metric means: the texts of the reference, of the report and of `stratus list`.
 
-Two lines a metric: name | dimension | direction that is better | label, and below it the meaning.
-The dimension says how a value is shown; "count" is a plain number.
+A metric is a line `name | dimension | direction that is better | label`, below it the meaning and,
+where others defined it, `source: ...`. The dimension says how a value is shown; "count" is a plain number.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ carbon | carbon | low | traffic carbon
 """,
     "jobs": """
 submitted | count | - | jobs
-    jobs submitted in the window
+    jobs submitted in the window; all other counts, times and shares are of these
 completed | count | high | completed jobs
     of those, jobs done by the end of the run
 jct.mean | duration | low | mean completion time
@@ -118,13 +118,49 @@ wait.mean | duration | low | mean wait
     mean time from submission to first running, of the jobs that ran
 wait.p99 | duration | low | p99 wait
     time within which 99 % of the jobs that ran were started
+delay.mean | duration | low | mean queueing delay
+    mean completion time less the time a job held places, of the completed: the first wait and all pauses
+delay.p99 | duration | low | p99 queueing delay
+    queueing delay that 99 % of the completed did not exceed
+slowdown.mean | count | low | mean slowdown
+    mean of completion time over the running time as asked for, of the completed; both at least 10 s, so that
+    jobs of seconds do not decide it
+    source: bounded slowdown, Feitelson et al., JSSPP 1997
+slowdown.p99 | count | low | p99 slowdown
+    slowdown that 99 % of the completed did not exceed
+    source: bounded slowdown, Feitelson et al., JSSPP 1997
 makespan | duration | low | makespan
     from the first submission to the end of the last job; undefined while one is unfinished
 utilisation | fraction | high | cluster allocated
     main resource reserved over that powered, in the pools where jobs ran
+stranded | fraction | low | idle while jobs wait
+    part of the powered main resource, in the pools where jobs ran, that was free while workers stood in the
+    queue: too scattered, or kept for others
+useful | fraction | high | useful work
+    work of the completed over the time their places were held, both times the accelerators asked for or held:
+    what lost work, restarts, slower devices and spread gangs leave
 fairness | fraction | high | fairness between tenants
     Jain's index of the tenants' mean speed (work over completion time); 100 % when all are slowed
     alike, undefined for one tenant
+    source: Jain, Chiu and Hawe, DEC-TR-301, 1984
+fairness_jobs | fraction | high | fairness between jobs
+    Jain's index of the jobs' speed (work over completion time), of the completed
+    source: Jain, Chiu and Hawe, DEC-TR-301, 1984
+finish_time_fairness.mean | count | low | mean finish-time fairness
+    mean of rho, of the completed: completion time over that on a share 1/n of the cluster of its own, n
+    being the mean number of unfinished jobs during its stay; rho = JCT / (work x max(1, n x accelerators
+    asked for / accelerators of the pools where jobs ran)); above 1 a job does worse than alone
+    source: Themis (Mahajan et al., NSDI 2020); the static share as in Shockwave (Zheng et al., NSDI 2023)
+finish_time_fairness.max | count | low | worst finish-time fairness
+    largest rho of the completed
+    source: Themis (Mahajan et al., NSDI 2020)
+unfair | fraction | low | treated unfairly
+    share of the completed with a rho above 1.05
+    source: Shockwave (Zheng et al., NSDI 2023)
+preemptions | count | low | preemptions
+    times that jobs lost their places, to others or with a node
+lost | count | low | lost accelerator hours
+    work done and lost again, times the accelerators asked for
 """,
     "total": """
 cost | money | low | cost

@@ -72,7 +72,7 @@ class Study(Spec):
     tradeoff: Annotated[list[str], Len(0, 2)] = Field(
         default=[],
         description="two metrics to draw against each other, with the arms that none beats in both; with "
-        "jobs mean completion time and worst finish-time fairness unless given",
+        "jobs mean completion time and mean finish-time fairness unless given",
     )
     show: list[str] = Field(default=[], description="metrics of the table; a fitting choice unless given")
 

@@ -46,7 +46,7 @@ _UNITS = {
 
 
 #: What is weighed in a study of jobs, unless it says otherwise.
-_TRADEOFF = ("jobs.jct.mean", "jobs.fairness")
+_TRADEOFF = ("jobs.jct.mean", "jobs.finish_time_fairness.mean")
 
 #: Text that begins like a formula and is no number.
 _FORMULA = re.compile(r"(?![-+]?[\d.]+(?:[eE][-+]?\d+)?$)[=+\-@\t\r]")

@@ -1,14 +1,21 @@
-"""Metrics of training jobs: completion times, waits, use of the cluster, fairness."""
+"""Metrics of training jobs: completion times, waits, use of the cluster, fairness, lost work."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.stats.fairness import UNFAIR, finish_time_fairness, jain
+from sim.stats.held import held
 from sim.stats.quantiles import of_sorted, quantile
-from sim.stats.steps import integral
+from sim.stats.steps import Steps, amounts, integral, sampled, total
 from sim.stats.view import View, average, equals, ratio
 from sim.tables import COMPLETED
+
+Floats = NDArray[np.float64]
+
+#: Shortest time that counts in a slowdown, in seconds (Feitelson et al., JSSPP 1997).
+BOUND = 10.0
 
 
 def measure(view: View) -> dict[str, float]:
@@ -18,10 +25,15 @@ def measure(view: View) -> dict[str, float]:
     recent = view.inside("jobs", "submitted")
     done = recent & equals(view.text("jobs", "status"), COMPLETED)
     submitted, finished = view.numbers("jobs", "submitted"), view.numbers("jobs", "finished")
-    times = np.sort(finished[done] - submitted[done])
+    of = held(view)
+    times = finished[done] - submitted[done]
+    work = view.numbers("jobs", "work")[done]
+    p50, p90, p99 = of_sorted(np.sort(times), [0.5, 0.9, 0.99]).tolist()
     waits = view.numbers("jobs", "started")[recent] - submitted[recent]
     waits = waits[~np.isnan(waits)]
-    p50, p90, p99 = of_sorted(times, [0.5, 0.9, 0.99]).tolist()
+    # Rounding must not make a job that never waited wait for less than nothing.
+    delays = np.maximum(times - of.time[done], 0.0)
+    slowdowns = np.maximum(times, BOUND) / np.maximum(work, BOUND)
     whole = len(times) > 0 and int(np.count_nonzero(recent)) == len(times)
     numbers = {
         "submitted": float(np.count_nonzero(recent)),
@@ -32,35 +44,74 @@ def measure(view: View) -> dict[str, float]:
         "jct.p99": p99,
         "wait.mean": average(waits),
         "wait.p99": quantile(waits, 0.99),
+        "delay.mean": average(delays),
+        "delay.p99": quantile(delays, 0.99),
+        "slowdown.mean": average(slowdowns),
+        "slowdown.p99": quantile(slowdowns, 0.99),
         "makespan": float(finished[done].max() - submitted[done].min()) if whole else float("nan"),
-        "utilisation": _allocated(view),
-        "fairness": _fairness(view, np.flatnonzero(done)),
+        "useful": ratio(float((work * of.demand[done]).sum()), float(of.service[done].sum())),
+        "preemptions": float(view.numbers("jobs", "preemptions")[recent].sum()),
+        "lost": float((view.numbers("jobs", "lost") * of.demand)[recent].sum()) / 3600,
     }
+    numbers |= _cluster(view) | _fairness(view, np.flatnonzero(done), of.demand)
     return {f"jobs.{name}": value for name, value in numbers.items()}
 
 
-def _allocated(view: View) -> float:
-    """Reserved over powered time of the nodes in pools where workers ran, by accelerators."""
+def _hosts(view: View) -> dict[str, tuple[list[str], float]]:
+    """Nodes of the pools where workers ran, and the main resource of one: accelerators, else cores."""
     nodes = view.text("units", "node")
-    hosts = set(np.unique(nodes.codes[equals(view.text("units", "kind"), "worker")]).tolist())
-    used = {"/".join(word.split("/")[1:3]) for code, word in enumerate(nodes.words) if code in hosts and word}
+    codes = set(np.unique(nodes.codes[equals(view.text("units", "kind"), "worker")]).tolist())
+    used = {"/".join(word.split("/")[1:3]) for code, word in enumerate(nodes.words) if code in codes and word}
+    return {
+        name: (view.nodes(name), float(pool.get("accelerators") or pool.get("cpu") or 1))
+        for name, pool in view.facts.get("pools", {}).items()
+        if name in used
+    }
+
+
+def _cluster(view: View) -> dict[str, float]:
+    """Reserved, and idle while workers queued, over powered time of the pools where workers ran."""
     reserved = powered = 0.0
-    for name, pool in view.facts.get("pools", {}).items():
-        if name not in used:
-            continue
-        weight = float(pool.get("accelerators") or pool.get("cpu") or 1)
-        for node in view.nodes(name):
-            reserved += weight * integral(view.steps(f"{node}/allocated"), view.start, view.end)
-            powered += weight * integral(view.steps(f"{node}/on"), view.start, view.end)
-    return ratio(reserved, powered)
+    free: list[tuple[float, Steps]] = []
+    for nodes, weight in _hosts(view).values():
+        for node in nodes:
+            on, taken = view.steps(f"{node}/on"), view.steps(f"{node}/allocated")
+            reserved += weight * integral(taken, view.start, view.end)
+            powered += weight * integral(on, view.start, view.end)
+            free += [(weight, on), (-weight, taken)]
+    idle = _while_waiting(view, total(free))
+    return {"utilisation": ratio(reserved, powered), "stranded": ratio(max(0.0, idle), powered)}
 
 
-def _fairness(view: View, done: NDArray[np.int64]) -> float:
-    """Jain's index (R. Jain et al., DEC-TR-301, 1984) of the tenants' mean speeds."""
+def _while_waiting(view: View, steps: Steps) -> float:
+    """Integral of a step series over the parts of the window in which workers stood in the queue."""
+    moments, queued = view.steps("paas/scheduler/waiting")
+    inside = moments[(moments > view.start) & (moments < view.end)]
+    edges = np.concatenate([[view.start], inside, [view.end]])
+    if not view.end > view.start:
+        return 0.0
+    waiting = sampled((moments, queued), edges[:-1]) > 0
+    return float(amounts(steps, edges)[waiting].sum())
+
+
+def _fairness(view: View, done: NDArray[np.int64], demand: Floats) -> dict[str, float]:
+    submitted, finished = view.numbers("jobs", "submitted"), view.numbers("jobs", "finished")
     tenants = view.text("jobs", "tenant").codes[done]
-    taken = view.numbers("jobs", "finished")[done] - view.numbers("jobs", "submitted")[done]
-    speed = view.numbers("jobs", "work")[done] / np.maximum(taken, 1e-12)
+    work = view.numbers("jobs", "work")
+    speed = work[done] / np.maximum(finished[done] - submitted[done], 1e-12)
     means = np.array([speed[tenants == tenant].mean() for tenant in np.unique(tenants)])
-    if len(means) < 2:
-        return float("nan")
-    return ratio(float(means.sum() ** 2), float(len(means) * (means**2).sum()))
+    accelerators = sum(
+        weight * integral(view.steps(f"{node}/on"), view.start, view.end)
+        for name, (nodes, weight) in _hosts(view).items()
+        if view.facts["pools"][name].get("accelerators")
+        for node in nodes
+    )
+    rho = finish_time_fairness(submitted, finished, work, demand, ratio(accelerators, view.length))[done]
+    rho = rho[~np.isnan(rho)]
+    return {
+        "fairness": jain(means) if len(means) > 1 else float("nan"),
+        "fairness_jobs": jain(speed),
+        "finish_time_fairness.mean": average(rho),
+        "finish_time_fairness.max": float(rho.max()) if len(rho) else float("nan"),
+        "unfair": ratio(float(np.count_nonzero(rho > UNFAIR)), float(len(rho))),
+    }

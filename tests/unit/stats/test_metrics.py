@@ -186,27 +186,60 @@ def test_without_requests_a_cost_per_request_is_undefined(outcome, platform):
 
 
 def test_jobs_by_hand(outcome):
+    done = {"status": "completed", "workers": 2}
     jobs = [
-        {"tenant": "red", "submitted": 1, "started": 1, "finished": 5, "work": 4, "status": "completed"},
-        {"tenant": "red", "submitted": 2, "started": 4, "finished": 10, "work": 4, "status": "completed"},
-        {"tenant": "blue", "submitted": 3, "started": 5, "finished": 7, "work": 1, "status": "completed"},
+        done | {"id": 0, "tenant": "red", "submitted": 1, "started": 1, "finished": 5, "work": 4, "lost": 0},
+        done | {"id": 1, "tenant": "red", "submitted": 2, "started": 4, "finished": 10, "work": 4,
+                "lost": 0.9, "preemptions": 2},
+        done | {"id": 2, "tenant": "blue", "submitted": 3, "started": 5, "finished": 7, "work": 1, "lost": 0},
+    ]  # fmt: skip
+    # Two workers with two accelerators each; job 1 runs twice, 4..6 and 7..10.
+    worker = {"kind": "worker", "node": "iaas/dc/gpu/0", "accelerators": 2}
+    units = [{"kind": "replica", "owner": "web/0", "node": "iaas/dc/cpu/0", "bound": 0, "ended": 9}]
+    units += [
+        worker | {"owner": owner, "bound": bound, "ended": ended}
+        for owner, bound, ended in (("a/0", 1, 5), ("a/1", 4, 6), ("a/1", 7, 10), ("b/2", 5, 7))
+        for _ in range(2)
     ]
-    units = [{"kind": "worker", "node": "iaas/dc/gpu/0"}, {"kind": "replica", "node": "iaas/dc/cpu/0"}]
     steps = {
         "iaas/dc/gpu/0/on": [(0, 1)], "iaas/dc/gpu/0/allocated": [(0, 0), (5, 1)],
         "iaas/dc/cpu/0/on": [(0, 1)], "iaas/dc/cpu/0/allocated": [(0, 1)],
+        "paas/scheduler/waiting": [(0, 0), (2, 3), (6, 0)],
     }  # fmt: skip
     pool = {"site": "dc", "price": 0, "power": [[0, 0]], "accelerators": 8}
     facts = {"pools": {"dc/gpu": pool, "dc/cpu": pool | {"accelerators": 0}}}
     found = measure(outcome(jobs=jobs, units=units, steps=steps, facts=facts))
     mine = {name.removeprefix("jobs."): value for name, value in found.items() if name.startswith("jobs.")}
     red, blue = (1 + 0.5) / 2, 0.25
+    # Unfinished jobs: 1 from 1, 2 from 2, 3 from 3, 2 from 5, 1 from 7 to 10. So n = 9/4, 15/8 and 5/2:
+    # with 4 of 8 accelerators each, the shares of the first and the last are less than they ask for.
+    rho = [4 / (4 * 9 / 8), 8 / 4, 4 / (1 * 5 / 4)]
     assert mine == {
         "submitted": 3, "completed": 3, "jct.mean": pytest.approx(16 / 3),
         "jct.p50": 4, "jct.p90": 8, "jct.p99": 8,
-        "wait.mean": pytest.approx(4 / 3), "wait.p99": 2, "makespan": 9, "utilisation": 0.5,
+        "wait.mean": pytest.approx(4 / 3), "wait.p99": 2,
+        "delay.mean": pytest.approx((0 + 3 + 2) / 3), "delay.p99": 3,
+        "slowdown.mean": 1, "slowdown.p99": 1,  # all below 10 s
+        "makespan": 9, "utilisation": 0.5,
+        "stranded": pytest.approx(3 / 10),  # waiting from 2 to 6, free until 5
+        "useful": pytest.approx(4 * (4 + 4 + 1) / 44),
         "fairness": pytest.approx((red + blue) ** 2 / (2 * (red**2 + blue**2))),
+        "fairness_jobs": pytest.approx(1.75**2 / (3 * (1 + 0.25 + 0.0625))),
+        "finish_time_fairness.mean": pytest.approx(sum(rho) / 3),
+        "finish_time_fairness.max": pytest.approx(max(rho)), "unfair": pytest.approx(2 / 3),
+        "preemptions": 2, "lost": pytest.approx(0.9 * 4 / 3600),
     }  # fmt: skip
+
+
+def test_slowdowns_are_bounded_at_ten_seconds(outcome):
+    # 1 s of work that took 40 s: 40 / 10, not 40; 20 s that took 40 s: 2.
+    jobs = [
+        {"submitted": 0, "started": 9, "finished": 40, "work": work, "status": "completed"}
+        for work in (1.0, 20.0)
+    ]
+    found = measure(outcome(jobs=jobs, window=(0.0, 100.0)))
+    assert found["jobs.slowdown.mean"] == 3
+    assert found["jobs.slowdown.p99"] == 4
 
 
 def test_an_unfinished_job_leaves_no_makespan(outcome):

@@ -161,6 +161,9 @@ preemptions | count | low | preemptions
     times that jobs lost their places, to others or with a node
 lost | count | low | lost accelerator hours
     work done and lost again, times the accelerators asked for
+missed | fraction | low | missed deadlines
+    of the jobs with a deadline that were done, or whose deadline had passed when the run ended: share done
+    late or not at all
 """,
     "total": """
 cost | money | low | cost

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 from sim.errors import ResultsError
 from sim.report import charts, charts_jobs
@@ -72,25 +73,24 @@ def schedules(scope: Scope) -> Iterator[Chart]:
         replication = cell["replications"][0]
         try:
             jobs = scope.results.table("jobs", index, replication).to_pydict()
-            units = scope.results.table("units", index, replication).to_pydict()
+            runs = scope.results.table("runs", index, replication).to_pydict()
         except ResultsError:
             continue  # the tables were not kept
-        runs = _runs(units)
-        if not runs:
+        if not runs["job"]:
             continue
         if chosen is None:
             chosen = _largest(jobs)
         end = float(scope.curves_of(index, cell)["end"])
         count = len(jobs["id"])
         which = (
-            f"The {len(chosen)} of {count:,} jobs with the most work times workers, the same everywhere"
+            f"The {len(chosen)} of {count:,} jobs with the most work times accelerators, the same everywhere"
             if len(chosen) < count
             else f"All {count} jobs"
         )
         yield charts_jobs.gantt(
             f"gantt-{index}",
             f"Who ran when under {scope.label(cell)}",
-            f"{which}, by submission, named by workers and class. Thin line: from submission to the "
+            f"{which}, by submission, named by accelerators and class. Thin line: from submission to the "
             "end; bar: on its places. A bar that starts late has waited, a broken one was interrupted.",
             _tracks(jobs, runs, chosen, end),
             end,
@@ -99,29 +99,16 @@ def schedules(scope: Scope) -> Iterator[Chart]:
 
 
 def _largest(jobs: Json) -> list[int]:
-    """Ids of the jobs that ask for most work times workers, in order of submission."""
-    columns = zip(jobs["id"], jobs["work"], jobs["workers"], strict=True)
-    order = sorted((-work * workers, number) for number, work, workers in columns)
-    return sorted(number for _, number in order[:MOST_TRACKS])
+    """Ids of the jobs that ask for most work times accelerators, in order of submission."""
+    sizes = {
+        number: (-work * demand, number)
+        for number, work, demand in zip(jobs["id"], jobs["work"], jobs["demand"], strict=True)
+    }
+    return sorted(sorted(sizes, key=sizes.__getitem__)[:MOST_TRACKS])
 
 
-def _runs(units: Json) -> dict[int, dict[float, list[float]]]:
-    """By job and moment of its start: number of workers on their places, and when they left."""
-    found: dict[int, dict[float, list[float]]] = {}
-    columns = [units[name] for name in ("kind", "owner", "bound", "ended")]
-    for kind, owner, bound, ended in zip(*columns, strict=True):
-        number = owner.rpartition("/")[2]
-        if kind == "worker" and number.isdigit() and bound == bound:
-            run = found.setdefault(int(number), {}).setdefault(bound, [0.0, ended])
-            run[0] += 1
-    return found
-
-
-def _tracks(
-    jobs: Json, runs: Mapping[int, Mapping[float, Sequence[float]]], chosen: list[int], end: float
-) -> list[Track]:
+def _tracks(jobs: Json, runs: Json, chosen: list[int], end: float) -> list[Track]:
     rows = {number: row for row, number in enumerate(jobs["id"])}
-<<<<<<< HEAD
     stretches: dict[int, list[Stretch]] = {number: [] for number in chosen}
     columns: list[Any] = [runs[name] for name in ("job", "started", "ended", "workers")]
     for number, started, ended, workers in sorted(zip(*columns, strict=True), key=lambda run: run[:2]):
@@ -138,18 +125,3 @@ def _tracks(
         for number in chosen
         if number in rows
     ]
-=======
-    tracks = []
-    for number in chosen:
-        if number not in rows:
-            continue
-        row = rows[number]
-        workers = jobs["workers"][row]
-        stretches = [
-            Stretch(start, end if ended != ended else ended, count / workers)
-            for start, (count, ended) in sorted(runs.get(number, {}).items())
-        ]
-        name = f"{workers} · {jobs['name'][row]}"
-        tracks.append(Track(name, jobs["submitted"][row], jobs["finished"][row], stretches))
-    return tracks
->>>>>>> d223021 (Jobs are measured by delay, slowdown, finish-time fairness, stranded and useful time, preemptions and lost work, each with its source)

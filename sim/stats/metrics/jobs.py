@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.stats.fairness import UNFAIR, finish_time_fairness, jain
-from sim.stats.held import held
 from sim.stats.quantiles import of_sorted, quantile
 from sim.stats.steps import Steps, amounts, integral, sampled, total
 from sim.stats.view import View, average, equals, ratio
@@ -25,14 +24,14 @@ def measure(view: View) -> dict[str, float]:
     recent = view.inside("jobs", "submitted")
     done = recent & equals(view.text("jobs", "status"), COMPLETED)
     submitted, finished = view.numbers("jobs", "submitted"), view.numbers("jobs", "finished")
-    of = held(view)
+    demand = _demand(view)
     times = finished[done] - submitted[done]
     work = view.numbers("jobs", "work")[done]
     p50, p90, p99 = of_sorted(np.sort(times), [0.5, 0.9, 0.99]).tolist()
     waits = view.numbers("jobs", "started")[recent] - submitted[recent]
     waits = waits[~np.isnan(waits)]
     # Rounding must not make a job that never waited wait for less than nothing.
-    delays = np.maximum(times - of.time[done], 0.0)
+    delays = np.maximum(times - view.numbers("jobs", "attained")[done], 0.0)
     slowdowns = np.maximum(times, BOUND) / np.maximum(work, BOUND)
     whole = len(times) > 0 and int(np.count_nonzero(recent)) == len(times)
     numbers = {
@@ -49,12 +48,43 @@ def measure(view: View) -> dict[str, float]:
         "slowdown.mean": average(slowdowns),
         "slowdown.p99": quantile(slowdowns, 0.99),
         "makespan": float(finished[done].max() - submitted[done].min()) if whole else float("nan"),
-        "useful": ratio(float((work * of.demand[done]).sum()), float(of.service[done].sum())),
+        "useful": ratio(float((work * demand[done]).sum()), float(_service(view, demand)[done].sum())),
         "preemptions": float(view.numbers("jobs", "preemptions")[recent].sum()),
-        "lost": float((view.numbers("jobs", "lost") * of.demand)[recent].sum()) / 3600,
+        "lost": float((view.numbers("jobs", "lost") * demand)[recent].sum()) / 3600,
+        "missed": _missed(view, np.flatnonzero(recent)),
     }
-    numbers |= _cluster(view) | _fairness(view, np.flatnonzero(done), of.demand)
+    numbers |= _cluster(view) | _fairness(view, np.flatnonzero(done), demand)
     return {f"jobs.{name}": value for name, value in numbers.items()}
+
+
+def _demand(view: View) -> Floats:
+    """Accelerators each job asked for; workers where it needs none."""
+    demand = view.numbers("jobs", "demand")
+    return np.where(demand > 0, demand, view.numbers("jobs", "workers").astype(float))
+
+
+def _service(view: View, demand: Floats) -> Floats:
+    """Accelerator-seconds each job held, over all its runs until they or the whole ended."""
+    ids = view.numbers("jobs", "id").astype(np.int64)
+    row = np.zeros(int(ids.max()) + 1 if len(ids) else 1, dtype=np.int64)
+    row[ids] = np.arange(len(ids))
+    mine = row[view.numbers("runs", "job").astype(np.int64)]
+    ended = view.numbers("runs", "ended")
+    stop = float(view.facts.get("ended", {}).get("time", view.end))
+    seconds = np.where(np.isnan(ended), stop, ended) - view.numbers("runs", "started")
+    part = view.numbers("runs", "workers") / np.maximum(view.numbers("jobs", "workers"), 1)[mine]
+    found: Floats = np.bincount(mine, seconds * part * demand[mine], minlength=len(ids)).astype(np.float64)
+    return found
+
+
+def _missed(view: View, rows: NDArray[np.int64]) -> float:
+    """Of the jobs with a deadline about which the run decided: share that was not done by it."""
+    deadline, finished = view.numbers("jobs", "deadline")[rows], view.numbers("jobs", "finished")[rows]
+    stop = float(view.facts.get("ended", {}).get("time", view.end))
+    over = np.isnan(finished)
+    decided = np.isfinite(deadline) & (~over | (deadline < stop))
+    late = decided & (over | (finished > deadline * (1 + 1e-12)))
+    return ratio(float(np.count_nonzero(late)), float(np.count_nonzero(decided)))
 
 
 def _hosts(view: View) -> dict[str, tuple[list[str], float]]:

@@ -186,21 +186,21 @@ def test_without_requests_a_cost_per_request_is_undefined(outcome, platform):
 
 
 def test_jobs_by_hand(outcome):
-    done = {"status": "completed", "workers": 2}
+    done = {"status": "completed", "workers": 2, "demand": 4, "deadline": math.inf}
     jobs = [
-        done | {"id": 0, "tenant": "red", "submitted": 1, "started": 1, "finished": 5, "work": 4, "lost": 0},
+        done | {"id": 0, "tenant": "red", "submitted": 1, "started": 1, "finished": 5, "work": 4, "lost": 0,
+                "attained": 4},
         done | {"id": 1, "tenant": "red", "submitted": 2, "started": 4, "finished": 10, "work": 4,
-                "lost": 0.9, "preemptions": 2},
-        done | {"id": 2, "tenant": "blue", "submitted": 3, "started": 5, "finished": 7, "work": 1, "lost": 0},
+                "lost": 0.9, "preemptions": 2, "attained": 5, "deadline": 9},
+        done | {"id": 2, "tenant": "blue", "submitted": 3, "started": 5, "finished": 7, "work": 1, "lost": 0,
+                "attained": 2, "deadline": 7},
     ]  # fmt: skip
-    # Two workers with two accelerators each; job 1 runs twice, 4..6 and 7..10.
-    worker = {"kind": "worker", "node": "iaas/dc/gpu/0", "accelerators": 2}
-    units = [{"kind": "replica", "owner": "web/0", "node": "iaas/dc/cpu/0", "bound": 0, "ended": 9}]
-    units += [
-        worker | {"owner": owner, "bound": bound, "ended": ended}
-        for owner, bound, ended in (("a/0", 1, 5), ("a/1", 4, 6), ("a/1", 7, 10), ("b/2", 5, 7))
-        for _ in range(2)
+    # Job 1 runs twice, 4..6 and 7..10.
+    runs = [
+        {"job": job, "started": started, "ended": ended, "workers": 2}
+        for job, started, ended in ((0, 1, 5), (1, 4, 6), (1, 7, 10), (2, 5, 7))
     ]
+    units = [{"kind": "worker", "node": "iaas/dc/gpu/0"}, {"kind": "replica", "node": "iaas/dc/cpu/0"}]
     steps = {
         "iaas/dc/gpu/0/on": [(0, 1)], "iaas/dc/gpu/0/allocated": [(0, 0), (5, 1)],
         "iaas/dc/cpu/0/on": [(0, 1)], "iaas/dc/cpu/0/allocated": [(0, 1)],
@@ -208,7 +208,7 @@ def test_jobs_by_hand(outcome):
     }  # fmt: skip
     pool = {"site": "dc", "price": 0, "power": [[0, 0]], "accelerators": 8}
     facts = {"pools": {"dc/gpu": pool, "dc/cpu": pool | {"accelerators": 0}}}
-    found = measure(outcome(jobs=jobs, units=units, steps=steps, facts=facts))
+    found = measure(outcome(jobs=jobs, runs=runs, units=units, steps=steps, facts=facts))
     mine = {name.removeprefix("jobs."): value for name, value in found.items() if name.startswith("jobs.")}
     red, blue = (1 + 0.5) / 2, 0.25
     # Unfinished jobs: 1 from 1, 2 from 2, 3 from 3, 2 from 5, 1 from 7 to 10. So n = 9/4, 15/8 and 5/2:
@@ -227,7 +227,7 @@ def test_jobs_by_hand(outcome):
         "fairness_jobs": pytest.approx(1.75**2 / (3 * (1 + 0.25 + 0.0625))),
         "finish_time_fairness.mean": pytest.approx(sum(rho) / 3),
         "finish_time_fairness.max": pytest.approx(max(rho)), "unfair": pytest.approx(2 / 3),
-        "preemptions": 2, "lost": pytest.approx(0.9 * 4 / 3600),
+        "preemptions": 2, "lost": pytest.approx(0.9 * 4 / 3600), "missed": 0.5,
     }  # fmt: skip
 
 
@@ -240,6 +240,16 @@ def test_slowdowns_are_bounded_at_ten_seconds(outcome):
     found = measure(outcome(jobs=jobs, window=(0.0, 100.0)))
     assert found["jobs.slowdown.mean"] == 3
     assert found["jobs.slowdown.p99"] == 4
+
+
+def test_a_deadline_counts_once_it_has_passed_or_the_job_is_done(outcome):
+    jobs = [
+        {"submitted": 0, "started": 0, "finished": 5, "deadline": 50, "status": "completed"},
+        {"submitted": 0, "started": 0, "finished": math.nan, "deadline": 8, "status": "running"},
+        {"submitted": 0, "started": 0, "finished": math.nan, "deadline": 50, "status": "running"},
+        {"submitted": 0, "started": 0, "finished": math.nan, "deadline": math.inf, "status": "running"},
+    ]
+    assert measure(outcome(jobs=jobs))["jobs.missed"] == 0.5
 
 
 def test_an_unfinished_job_leaves_no_makespan(outcome):

@@ -1,0 +1,33 @@
+"""Language-model engines: iteration-level scheduling over a paged key-value cache, without a simulator.
+
+from sim.paas.llm import ChunkedPrefill, Engine, LinearSteps, Sequence, simulate
+
+engine = Engine(ChunkedPrefill(), LinearSteps(base=5e-3, per_prompt_token=15e-6), blocks=20_000)
+done = simulate(engine, [Sequence(0, arrival=0.0, prompt=512, output=128)])
+done[0].first, done[0].finish
+"""
+
+from sim.paas.llm.admission import ChunkedPrefill, PrefillFirst, Sarathi
+from sim.paas.llm.batch import Batch, Sequence
+from sim.paas.llm.engine import Engine, simulate
+from sim.paas.llm.gaps import Gaps
+from sim.paas.llm.times import FunctionSteps, LinearSteps, StepTimes, TableSteps
+from sim.paas.llm.waiting import ByPriority, FirstCome, ShortestPrompt
+
+__all__ = [
+    "Batch",
+    "ByPriority",
+    "ChunkedPrefill",
+    "Engine",
+    "FirstCome",
+    "FunctionSteps",
+    "Gaps",
+    "LinearSteps",
+    "PrefillFirst",
+    "Sarathi",
+    "Sequence",
+    "ShortestPrompt",
+    "StepTimes",
+    "TableSteps",
+    "simulate",
+]

@@ -1,0 +1,189 @@
+"""What goes into the next iteration: prompts, generation or both, and who gets a place.
+
+Each rule has `form(batch, now)`, which claims the blocks of the next iteration and answers with its
+`Step`, and `reserve(blocks)`, the blocks a sequence can never have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sim.paas.llm.batch import Batch, Sequence
+
+
+class Step:
+    """One iteration.
+
+    Attributes:
+        prompts: (sequence, tokens) whose prompts are processed.
+        generates: whether the sequences that generate take part.
+        settled: whether, while the batch stays as it is, the next iteration is formed alike.
+    """
+
+    __slots__ = ("generates", "prompts", "settled")
+
+    def __init__(self, prompts: list[tuple[Sequence, int]], generates: bool, settled: bool) -> None:
+        self.prompts = prompts
+        self.generates = generates
+        self.settled = settled
+
+
+class Admission(Protocol):
+    """What an engine needs of its rule."""
+
+    def form(self, batch: Batch, now: float) -> Step:
+        """The next iteration; its blocks are claimed."""
+
+    def reserve(self, blocks: int) -> int:
+        """Blocks of the cache that one sequence alone cannot use."""
+
+    def longest(self) -> int | None:
+        """Longest prompt that is ever taken, None for any."""
+
+
+@dataclass
+class PrefillFirst:
+    """Prompts go first, in iterations of their own; while one can be taken nobody generates.
+
+    The rule of vLLM's first engine as Vidur (MLSys 2024) states it: a new sequence gets the blocks
+    of its whole prompt if `watermark` of the cache stays free; the tokens of a batch of prompts count
+    as its longest times their number if `padded`. Sequences generate in order of arrival; when no
+    block is free the latest loses its place, goes to the front of the line and starts again with
+    all tokens it had, whose generated ones are processed as a prompt.
+    """
+
+    max_sequences: int = 128
+    max_tokens: int = 4096
+    watermark: float = 0.01
+    padded: bool = True
+
+    def reserve(self, blocks: int) -> int:
+        """The watermark, and the block that must be free for anybody to generate."""
+        return max(1, int(self.watermark * blocks))
+
+    def longest(self) -> int | None:
+        """A prompt must fit into an iteration."""
+        return self.max_tokens
+
+    def form(self, batch: Batch, now: float) -> Step:
+        """Prompts while they fit, else generation."""
+        prompts: list[tuple[Sequence, int]] = []
+        waiting = batch.waiting
+        most = tokens = 0
+        least = int(self.watermark * batch.blocks)
+        while waiting and len(batch.running) < self.max_sequences:
+            head = waiting.head()
+            blocks = batch.blocks_for(head.target)
+            if batch.free - blocks < least:
+                break
+            most = max(most, head.target)
+            tokens += head.target
+            size = (len(prompts) + 1) * most if self.padded else tokens
+            # A sequence that starts again may have outgrown the limit: then it goes alone.
+            if size > self.max_tokens and (prompts or not head.generated):
+                break
+            prompts.append((batch.admit(blocks, now), head.target))
+        if prompts:
+            return Step(prompts, False, False)
+        order = None
+        if batch.free - batch.needed() < 1:
+            order = sorted(batch.running, key=lambda s: (s.arrival, s.number))
+        lost = batch.claim(order, 1)
+        return Step([], batch.generating > 0, not lost)
+
+
+@dataclass
+class ChunkedPrefill:
+    """Everybody generates in every iteration, and prompts fill up its budget of tokens, in chunks.
+
+    The rule of vLLM's V1 engine: running sequences first, in the order of their places; when blocks
+    run out the last of them loses its place, to be recomputed from the front of the line. Waiting
+    ones are taken only if nobody lost a place, with the blocks of their chunk and no watermark.
+    """
+
+    max_sequences: int = 128
+    max_tokens: int = 2048
+
+    def reserve(self, blocks: int) -> int:
+        """Nothing."""
+        return 0
+
+    def longest(self) -> int | None:
+        """Any prompt goes in by chunks."""
+        return None
+
+    def form(self, batch: Batch, now: float) -> Step:
+        """Generation, then the prompt begun, then new ones."""
+        lost = batch.claim(None, 0)
+        budget = self.max_tokens - batch.generating
+        prompts: list[tuple[Sequence, int]] = []
+        if batch.prefilling:
+            for sequence in list(batch.prefilling):
+                chunk = min(sequence.target - sequence.computed, budget)
+                if chunk <= 0:
+                    break
+                blocks = batch.blocks_for(sequence.computed + chunk) - sequence.held
+                if blocks > batch.free:
+                    batch.preempt(sequence)
+                    lost = True
+                    break
+                sequence.held += blocks
+                batch.free -= blocks
+                budget -= chunk
+                prompts.append((sequence, chunk))
+        waiting = batch.waiting
+        if waiting and not lost:
+            while waiting and budget > 0 and len(batch.running) < self.max_sequences:
+                chunk = min(waiting.head().target, budget)
+                blocks = batch.blocks_for(chunk)
+                if blocks > batch.free:
+                    break
+                budget -= chunk
+                prompts.append((batch.admit(blocks, now), chunk))
+        return Step(prompts, batch.generating > 0, not lost)
+
+
+@dataclass
+class Sarathi:
+    """Everybody generates, then the prompt begun goes on, then new ones, within a chunk of tokens.
+
+    The rule of Sarathi-Serve (OSDI 2024) as Vidur (MLSys 2024) states it: a new sequence gets the
+    blocks of its whole prompt if `watermark` of the cache stays free, and a block must be free for
+    each to generate; else the last loses its place. Unlike Vidur, one that loses its place in the
+    midst of its prompt starts again with the whole prompt, not with the part processed.
+    """
+
+    max_sequences: int = 128
+    chunk: int = 512
+    watermark: float = 0.01
+
+    def reserve(self, blocks: int) -> int:
+        """The watermark, and the block that must be free for anybody to generate."""
+        return max(1, int(self.watermark * blocks))
+
+    def longest(self) -> int | None:
+        """Any prompt goes in by chunks."""
+        return None
+
+    def form(self, batch: Batch, now: float) -> Step:
+        """Generation, then the prompt begun, then new ones."""
+        lost = batch.claim(None, 1)
+        budget = self.chunk - batch.generating
+        prompts: list[tuple[Sequence, int]] = []
+        for sequence in batch.prefilling:
+            chunk = min(sequence.target - sequence.computed, budget)
+            if chunk > 0:
+                budget -= chunk
+                prompts.append((sequence, chunk))
+        waiting = batch.waiting
+        least = int(self.watermark * batch.blocks)
+        while waiting and budget > 0 and len(batch.running) < self.max_sequences:
+            head = waiting.head()
+            blocks = batch.blocks_for(head.target)
+            if batch.free - blocks < max(least, 0):
+                break
+            chunk = min(head.target, budget)
+            budget -= chunk
+            prompts.append((batch.admit(blocks, now), chunk))
+        return Step(prompts, batch.generating > 0, not lost)

@@ -1,0 +1,287 @@
+"""The sequences in an engine and the blocks of the key-value cache they hold.
+
+All sequences that generate advance together, one token per iteration, so nothing is counted per
+sequence: `step` counts those iterations, a sequence has `base + step` tokens, and finds a new block
+due whenever its tokens pass a multiple of the block size. How many do so in an iteration is read
+from a count by remainder, and who ends next from a heap.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any
+
+from sim.paas.llm.waiting import FirstCome, Waiting
+
+NAN = float("nan")
+
+
+class Sequence:
+    """One prompt and its answer.
+
+    Args:
+        number: tells it from others; breaks ties.
+        arrival: moment it reached the engine (s).
+        prompt: its tokens, at least 1.
+        output: tokens to generate, at least 1; the first comes with the end of the prompt.
+        priority: higher first, where the order looks at it.
+        owner: whatever the caller wants back.
+
+    Attributes:
+        generated: tokens generated, up to date while it waits and when it has ended.
+        start: moment it first entered the batch (s).
+        first: moment of its first token (s).
+        last: moment of its last token, up to date while it waits and when it has ended (s).
+        finish: moment of its final token (s).
+        preemptions: times it lost its place and cache.
+        target: tokens to be processed before the next is generated.
+        computed: how many of these are.
+        held: blocks it holds while its prompt is processed.
+        base: its tokens less the batch's step, while it generates.
+        due: step at which it ends, while it generates.
+        generating: whether it has a place and its prompt is done.
+    """
+
+    __slots__ = (
+        "arrival",
+        "base",
+        "computed",
+        "due",
+        "finish",
+        "first",
+        "generated",
+        "generating",
+        "held",
+        "last",
+        "number",
+        "output",
+        "owner",
+        "preemptions",
+        "priority",
+        "prompt",
+        "start",
+        "target",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        arrival: float,
+        prompt: int,
+        output: int,
+        priority: float = 0.0,
+        owner: Any = None,
+    ) -> None:
+        if prompt < 1 or output < 1:
+            raise ValueError(f"sequence {number}: prompt and output must be at least 1 token")
+        self.number = number
+        self.arrival = arrival
+        self.prompt = prompt
+        self.output = output
+        self.priority = priority
+        self.owner = owner
+        self.generated = 0
+        self.start = self.first = self.last = self.finish = NAN
+        self.preemptions = 0
+        self.target = prompt
+        self.computed = 0
+        self.held = 0
+        self.base = 0
+        self.due = -1
+        self.generating = False
+
+
+class Batch:
+    """State of an engine between two iterations.
+
+    Args:
+        blocks: of the key-value cache.
+        block_size: tokens per block.
+        waiting: the line in front of it.
+
+    Attributes:
+        free: blocks nobody holds.
+        running: sequences with a place, by the time they got it.
+        prefilling: those of them whose prompt is not done.
+        generating: number of the others.
+        step: iterations in which these generated.
+        fresh: moment -> sequences that began to generate then, since the last such iteration.
+        generated_at: end of that iteration (s).
+    """
+
+    def __init__(self, blocks: int, block_size: int = 16, waiting: Waiting | None = None) -> None:
+        self.blocks = self.free = blocks
+        self.block_size = block_size
+        self.waiting: Waiting = FirstCome() if waiting is None else waiting
+        self.running: dict[Sequence, None] = {}
+        self.prefilling: list[Sequence] = []
+        self.generating = 0
+        self.step = 0
+        self.fresh: dict[float, int] = {}
+        self.generated_at = 0.0
+        self._bases = 0
+        self._remainders = [0] * block_size
+        self._due: list[tuple[int, int, Sequence]] = []
+
+    # ------------------------------------------------------------ what is there
+
+    @property
+    def context(self) -> int:
+        """Sum of the tokens of the sequences that generate."""
+        return self._bases + self.step * self.generating
+
+    def blocks_for(self, tokens: int) -> int:
+        """Blocks that so many tokens of one sequence fill."""
+        return -(-tokens // self.block_size)
+
+    def needed(self) -> int:
+        """New blocks that one token more for each generating sequence takes."""
+        return self._remainders[-self.step % self.block_size]
+
+    def iterations_within(self, room: int, limit: int) -> int:
+        """Most iterations, up to a limit, that take no more than so many new blocks after this one."""
+        size, remainders = self.block_size, self._remainders
+        if self.generating * (limit // size + 1) <= room:
+            return limit
+        cycles = room // self.generating if self.generating else 0
+        count = cycles * size
+        room -= cycles * self.generating
+        while count < limit - 1:
+            room -= remainders[-(self.step + 1 + count) % size]
+            if room < 0:
+                break
+            count += 1
+        return min(limit, count + 1)
+
+    def next_due(self) -> int:
+        """Step at which the next sequence ends; one must be generating."""
+        due = self._due
+        while due[0][2].due != due[0][0]:
+            heappop(due)
+        return due[0][0]
+
+    # ------------------------------------------------------------ what happens
+
+    def admit(self, blocks: int, now: float) -> Sequence:
+        """Give the head of the line a place and so many blocks."""
+        sequence = self.waiting.pop()
+        if sequence.start != sequence.start:
+            sequence.start = now
+        sequence.held = blocks
+        self.free -= blocks
+        self.running[sequence] = None
+        self.prefilling.append(sequence)
+        return sequence
+
+    def advance(self, iterations: int, now: float) -> None:
+        """Every generating sequence has got so many tokens; the first one's blocks are claimed."""
+        size = self.block_size
+        cycles, rest = divmod(iterations - 1, size)
+        taken = cycles * self.generating
+        for offset in range(1, rest + 1):
+            taken += self._remainders[-(self.step + offset) % size]
+        self.free -= taken
+        self.step += iterations
+        self.generated_at = now
+        if self.fresh:
+            self.fresh.clear()
+
+    def ended(self, now: float) -> list[Sequence]:
+        """Take out the sequences that have generated all, by number."""
+        done: list[Sequence] = []
+        due = self._due
+        while due and due[0][0] <= self.step:
+            step, _, sequence = heappop(due)
+            if sequence.due == step:
+                self.free += self._leave(sequence)
+                sequence.finish = sequence.last = now
+                sequence.generated = sequence.output
+                done.append(sequence)
+        return done
+
+    def prompt_done(self, sequence: Sequence, now: float) -> bool:
+        """The prompt is processed and a token comes of it; whether that was the last."""
+        self.prefilling.remove(sequence)
+        sequence.generated += 1
+        sequence.last = now
+        if sequence.generated == 1:
+            sequence.first = now
+        if sequence.generated == sequence.output:
+            sequence.finish = now
+            del self.running[sequence]
+            self.free += sequence.held
+            return True
+        sequence.base = base = sequence.target + 1 - self.step
+        sequence.due = due = self.step + sequence.output - sequence.generated
+        sequence.generating = True
+        self.generating += 1
+        self._bases += base
+        self._remainders[(base - 1) % self.block_size] += 1
+        heappush(self._due, (due, sequence.number, sequence))
+        self.fresh[now] = self.fresh.get(now, 0) + 1
+        return False
+
+    def preempt(self, sequence: Sequence) -> None:
+        """Take the place and the blocks of a sequence that has claimed none yet; all is to be done again."""
+        if sequence.generating:
+            tokens = sequence.base + self.step
+            self.free += self._leave(sequence)
+            sequence.generated = tokens - sequence.prompt
+            if sequence.last > self.generated_at or sequence.last in self.fresh:
+                self.fresh[sequence.last] -= 1
+            else:
+                sequence.last = self.generated_at
+            sequence.target = tokens
+        else:
+            self.prefilling.remove(sequence)
+            del self.running[sequence]
+            self.free += sequence.held
+        sequence.computed = sequence.held = 0
+        sequence.preemptions += 1
+        self.waiting.put_back(sequence)
+
+    def _leave(self, sequence: Sequence) -> int:
+        """No longer generates; the blocks it held."""
+        base = sequence.base
+        del self.running[sequence]
+        self.generating -= 1
+        self._bases -= base
+        self._remainders[(base - 1) % self.block_size] -= 1
+        sequence.generating = False
+        sequence.due = -1
+        return self.blocks_for(base + self.step - 1)
+
+    def claim(self, order: list[Sequence] | None, spare: int) -> bool:
+        """Take the blocks of the next iteration, at the cost of the last in order if there are too few.
+
+        Args:
+            order: the running sequences; None: as they got their places. Whoever generates is served
+                from its front, whoever loses its place is taken from its end.
+            spare: blocks that must be free for a sequence to go on, even if it needs none.
+
+        Returns:
+            Whether a sequence lost its place.
+        """
+        needed = self.needed()
+        if self.free - needed >= spare or not self.generating:
+            self.free -= needed
+            return False
+        line = list(self.running) if order is None else order
+        place, size, step = 0, self.block_size, self.step - 1
+        lost = False
+        while place < len(line):
+            sequence = line[place]
+            if not sequence.generating:
+                place += 1
+                continue
+            needs = 1 if (sequence.base + step) % size == 0 else 0
+            while self.free < max(needs, spare):
+                victim = line.pop()
+                self.preempt(victim)
+                lost = True
+                if victim is sequence:
+                    break
+            else:
+                self.free -= needs
+                place += 1
+        return lost

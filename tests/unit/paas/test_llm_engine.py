@@ -1,0 +1,212 @@
+"""The engine that jumps against one that steps through every iteration, sequence by sequence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sim.paas.llm import (
+    ChunkedPrefill,
+    Engine,
+    FunctionSteps,
+    Gaps,
+    LinearSteps,
+    PrefillFirst,
+    Sarathi,
+    Sequence,
+    TableSteps,
+    simulate,
+)
+
+SIZE = 4
+TIMES = LinearSteps(5e-3, 2e-5, 3e-5, 7e-7, 1e-8)
+
+
+class Job:
+    """A sequence of the reference: plain numbers, nothing shared."""
+
+    def __init__(self, number, arrival, prompt, output):
+        self.number, self.arrival, self.output = number, arrival, output
+        self.prompt, self.target, self.computed, self.got, self.blocks = prompt, prompt, 0, 0, 0
+        self.moments, self.preemptions = [], 0
+
+
+def need(tokens):
+    return -(-tokens // SIZE)
+
+
+def reference(jobs, rule, total, times):
+    """Token moments of every job, one iteration after the other, with blocks counted per job."""
+    line, running, free, now = [], [], total, 0.0
+    todo = sorted(jobs, key=lambda j: (j.arrival, j.number))
+
+    def drop(job):
+        nonlocal free
+        running.remove(job)
+        free += job.blocks
+        job.blocks = job.computed = 0
+        job.target = job.prompt + job.got
+        job.preemptions += 1
+        line.insert(0, job)
+
+    def claim(order, spare):
+        nonlocal free
+        took, lost = [], False
+        while order:
+            job = order.pop(0)
+            if job.computed < job.target:
+                continue
+            more = need(job.prompt + job.got) - job.blocks
+            alive = True
+            while free < max(more, spare):
+                lost = True
+                if order:
+                    drop(order.pop())
+                else:
+                    drop(job)
+                    alive = False
+                    break
+            if alive:
+                free -= more
+                job.blocks += more
+                took.append(job)
+        return took, lost
+
+    def admit(blocks):
+        nonlocal free
+        job = line.pop(0)
+        job.blocks = blocks
+        free -= blocks
+        running.append(job)
+        return job
+
+    while todo or line or running:
+        if not line and not running:
+            now = max(now, todo[0].arrival)
+        while todo and todo[0].arrival <= now:
+            line.append(todo.pop(0))
+        prompts, tokens = [], []
+        if isinstance(rule, PrefillFirst):
+            while line and len(running) < rule.max_sequences:
+                head = line[0]
+                sizes = [chunk for _, chunk in prompts] + [head.target]
+                over = len(sizes) * max(sizes) > rule.max_tokens and (prompts or not head.got)
+                if free - need(head.target) < int(rule.watermark * total) or over:
+                    break
+                prompts.append((admit(need(head.target)), head.target))
+            if not prompts:
+                tokens, _ = claim(sorted(running, key=lambda j: (j.arrival, j.number)), 1)
+        else:
+            whole = isinstance(rule, Sarathi)
+            tokens, lost = claim(list(running), 1 if whole else 0)
+            budget = (rule.chunk if whole else rule.max_tokens) - len(tokens)
+            for job in [j for j in running if j.computed < j.target]:
+                chunk = min(job.target - job.computed, budget)
+                if chunk <= 0:
+                    continue
+                more = max(0, need(job.computed + chunk) - job.blocks)
+                if more > free:
+                    drop(job)
+                    lost = True
+                    break
+                free -= more
+                job.blocks += more
+                budget -= chunk
+                prompts.append((job, chunk))
+            while line and budget > 0 and len(running) < rule.max_sequences and (whole or not lost):
+                chunk = min(line[0].target, budget)
+                blocks = need(line[0].target if whole else chunk)
+                if free - blocks < (int(rule.watermark * total) if whole else 0):
+                    break
+                budget -= chunk
+                prompts.append((admit(blocks), chunk))
+        if not prompts and not tokens:
+            continue
+        square = sum(chunk * (job.computed + chunk / 2) for job, chunk in prompts)
+        context = sum(job.prompt + job.got for job in tokens)
+        now += times.seconds(sum(chunk for _, chunk in prompts), square, len(tokens), context)
+        for job, chunk in prompts:
+            job.computed += chunk
+        for job in tokens + [job for job, _ in prompts if job.computed == job.target]:
+            job.got += 1
+            job.moments.append(now)
+            if job.got == job.output:
+                running.remove(job)
+                free += job.blocks
+    assert free == total
+    return jobs
+
+
+RULES = [
+    PrefillFirst(max_sequences=5, max_tokens=64),
+    ChunkedPrefill(max_sequences=6, max_tokens=16),
+    ChunkedPrefill(max_sequences=4, max_tokens=100),
+    Sarathi(max_sequences=6, chunk=16),
+    Sarathi(max_sequences=6, chunk=4, watermark=0.1),
+]
+GRID = TableSteps({1: 5e-3, 64: 9e-3}, {1: {4: 4e-3, 40: 6e-3}, 6: {24: 5e-3, 90: 6e-3, 200: 9e-3}})
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("times", [TIMES, GRID, FunctionSteps(TIMES.seconds)], ids=["linear", "table", "any"])
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0.0, 0.2), st.integers(1, 40), st.integers(1, 60)), min_size=1, max_size=14),
+    st.integers(28, 80),
+)
+def test_jumping_equals_stepping(rule, times, work, blocks):
+    """First and last token, preemptions and every percentile of the gaps agree to 1e-9."""
+    clock, jobs, sequences = 0.0, [], []
+    for number, (gap, prompt, output) in enumerate(work):
+        clock += gap
+        jobs.append(Job(number, clock, prompt, output))
+        sequences.append(Sequence(number, clock, prompt, output))
+    engine = Engine(rule, times, blocks, block_size=SIZE)
+    done = simulate(engine, sequences)
+    reference(jobs, rule, blocks, times)
+    assert len(done) == len(jobs)
+    for job, sequence in zip(jobs, sequences, strict=True):
+        assert sequence.first == pytest.approx(job.moments[0], rel=1e-9)
+        assert sequence.finish == pytest.approx(job.moments[-1], rel=1e-9)
+        assert sequence.preemptions == job.preemptions
+    gaps = np.sort(np.concatenate([np.diff(job.moments) for job in jobs]))
+    assert engine.gaps.count == len(gaps)
+    assert engine.batch.free == blocks
+    assert engine.batch.context == 0
+    if len(gaps):
+        assert engine.gaps.mean() == pytest.approx(gaps.mean(), rel=1e-9)
+        for share in (0.01, 0.5, 0.99, 1.0):
+            exact = gaps[max(1, int(np.ceil(share * len(gaps) - 1e-9))) - 1]
+            assert engine.gaps.quantile(share) == pytest.approx(exact, rel=1e-6)
+
+
+def test_one_sequence_by_hand():
+    """10 + 1 per prompt token, then 2 per step and 1 per token of context: 14; +7, +8."""
+    times = LinearSteps(base=2.0, per_prompt_token=3.0, per_context_token=1.0)
+    (one,) = simulate(Engine(ChunkedPrefill(), times, 100), [Sequence(0, 1.0, 4, 3)])
+    assert (one.start, one.first, one.finish) == (1.0, 15.0, 29.0 + 1.0)
+
+
+def test_iterations_are_jumped_over():
+    """A thousand tokens of one sequence take one stretch of iterations."""
+    engine = Engine(ChunkedPrefill(), TIMES, 1000)
+    simulate(engine, [Sequence(0, 0.0, 10, 1000)])
+    assert engine.iterations == 1000
+    assert len(engine.gaps) == 1
+
+
+def test_what_can_never_fit_is_refused():
+    """128 tokens of cache hold 100 + 29 - 1 tokens, not one more; a prompt first must fit an iteration."""
+    engine = Engine(ChunkedPrefill(), TIMES, 8)
+    assert engine.refusal(Sequence(0, 0.0, 100, 29)) == ""
+    assert engine.refusal(Sequence(0, 0.0, 100, 30)) == "exceeds-cache"
+    first = Engine(PrefillFirst(max_tokens=64), TIMES, 100)
+    assert first.refusal(Sequence(0, 0.0, 65, 1)) == "prompt-too-long"
+
+
+def test_empty_gaps_have_no_percentiles():
+    """Nothing recorded, nothing said."""
+    assert np.isnan(Gaps().quantile(0.5))
+    assert np.isnan(Gaps().mean())

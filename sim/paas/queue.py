@@ -45,13 +45,13 @@ class WaitingQueue:
     """Groups that wait for nodes.
 
     Attributes:
-        buckets: the non-empty buckets by shape, in order of their creation.
+        buckets: the non-empty buckets by shape and by whether they are preempted whole, in order of creation.
         units: units of all groups.
         order: which of them is tried first.
     """
 
     def __init__(self, order: Order) -> None:
-        self.buckets: dict[tuple[tuple[Shape, int], ...], Bucket] = {}
+        self.buckets: dict[tuple[tuple[tuple[Shape, int], ...], bool], Bucket] = {}
         self.units = 0
         self.order = order
         self._entries: dict[int, Entry] = {}
@@ -64,9 +64,10 @@ class WaitingQueue:
 
     def add(self, group: Group, now: float) -> Bucket:
         """Put a group into its place; returns its bucket."""
-        bucket = self.buckets.get(group.shape)
+        key = (group.shape, group.preemptible)
+        bucket = self.buckets.get(key)
         if bucket is None:
-            bucket = self.buckets[group.shape] = Bucket(group)
+            bucket = self.buckets[key] = Bucket(group)
         made = entry(self.order, group, now)
         insort(bucket.entries, made)
         self._entries[group.id] = made
@@ -76,10 +77,10 @@ class WaitingQueue:
     def remove(self, group: Group) -> None:
         """Take a group out, wherever it stands."""
         made = self._entries.pop(group.id)
-        bucket = self.buckets[group.shape]
+        bucket = self.buckets[group.shape, group.preemptible]
         del bucket.entries[bisect_left(bucket.entries, made)]
         if not bucket.entries:
-            del self.buckets[group.shape]
+            del self.buckets[group.shape, group.preemptible]
         self.units -= len(group.units)
 
     def refresh(self, now: float) -> None:

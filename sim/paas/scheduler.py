@@ -139,6 +139,9 @@ class Scheduler:
         if self._log is not None:
             self._log.queued(group)
         self._waiting.set(self.queue.units)
+        queued = getattr(self._preemption, "queued", None)
+        if queued is not None:
+            queued(group)
         self._wake()
 
     def resize(self, group: Group, workers: int) -> None:
@@ -281,7 +284,7 @@ class Scheduler:
         """Have a pass at the end of this moment, if it could find anything new."""
         if self._due or not len(self.queue):
             return
-        if self._scale_up is not None or not all(b.blocked for b in self.queue.buckets.values()):
+        if self._scale_up is not None or not all(b.blocked for b in self._eligible()):
             self._due = True
             self.ctx.kernel.call_in(0.0, self._pass)
 
@@ -307,6 +310,10 @@ class Scheduler:
         self._waiting.set(self.queue.units)
         if self._scale_up is not None and len(self.queue):
             self._scale_up.ask(self._in_order(), self._discipline.overtaking)
+        self._settle(started)
+
+    def _settle(self, started: list[Group]) -> None:
+        """Tell owners of their places, and queue what came meanwhile."""
         # Owners may submit or end units at once: only now, with the pass complete.
         for group in started:
             for unit in group.units:
@@ -316,12 +323,35 @@ class Scheduler:
         for group in late:
             self._enqueue(group)
 
+    def _eligible(self) -> list[Bucket]:
+        """Buckets whose groups may start at any time, not in rounds only."""
+        paces = getattr(self._preemption, "paces", None)
+        buckets = self.queue.buckets.values()
+        return [b for b in buckets if paces is None or not paces(b.entries[0][3])]
+
+    def start_groups(self, plan: Sequence[tuple[Group, Gate | None]]) -> list[Group]:
+        """Bind waiting groups now, in turn, each where its gate lets it; returns those that fit."""
+        now = self.ctx.kernel.now
+        started = []
+        for group, gate in plan:
+            if self._log is not None:
+                self._log.begin(group)
+            places = self.placer.place(group, gate)
+            if self._log is not None:
+                self._log.end(places is not None)
+            if places is not None:
+                self._bind(group, places, now)
+                started.append(group)
+        self._waiting.set(self.queue.units)
+        self._settle(started)
+        return started
+
     def _walk(self, now: float) -> list[Group]:
         """Try the groups in order; returns those that were bound."""
         started: list[Group] = []
         gate: Gate | None = None
         # (next entry of a bucket, its position there, the bucket): entries are unique.
-        heads: list[tuple[Entry, int, Bucket]] = [(b.entries[0], 0, b) for b in self.queue.buckets.values()]
+        heads: list[tuple[Entry, int, Bucket]] = [(b.entries[0], 0, b) for b in self._eligible()]
         heapify(heads)
         while heads:
             (*_, group), at, bucket = heads[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +21,9 @@ class GavelCost:
     total throughput). If the deadlines cannot all be met, that of the latest job falls first, where
     Gavel's code drops them all. Knows throughputs, prices and users' estimates.
     """
+
+    #: What is left over in a round stays idle.
+    spare: ClassVar[bool] = False
 
     def allocate(self, claims: Sequence[Claim], supply: Supply) -> Floats:
         """Shares of time."""

@@ -190,4 +190,3 @@ class Rounds:
                     scheduler.resize(group, n)
                 if scheduler.start_groups([(group, None)]):
                     break
-

@@ -151,7 +151,7 @@ GRID = TableSteps({1: 5e-3, 64: 9e-3}, {1: {4: 4e-3, 40: 6e-3}, 6: {24: 5e-3, 90
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
 @pytest.mark.parametrize("times", [TIMES, GRID, FunctionSteps(TIMES.seconds)], ids=["linear", "table", "any"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0.0, 0.2), st.integers(1, 40), st.integers(1, 60)), min_size=1, max_size=14),
     st.integers(28, 80),

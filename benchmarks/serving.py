@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -40,7 +41,7 @@ RULES = {
 def lengths(path: str | None) -> list[tuple[int, int]]:
     """(prompt, output) tokens of each conversation."""
     if path is not None:
-        with open(path, newline="") as file:
+        with Path(path).open(newline="") as file:
             rows = [(int(r["ContextTokens"]), int(r["GeneratedTokens"])) for r in csv.DictReader(file)]
         return [(max(1, prompt), max(1, output)) for prompt, output in rows]
     rng = np.random.default_rng(1)

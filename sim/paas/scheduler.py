@@ -135,7 +135,10 @@ class Scheduler:
             unit.submitted = group.queued
 
     def _enqueue(self, group: Group) -> None:
-        self.queue.add(group, self.ctx.kernel.now)
+        bucket = self.queue.add(group, self.ctx.kernel.now)
+        if self._preemption.evicts and bucket.entries[0][3] is group:
+            # More groups run behind a new first of its shape than behind the last one that was tried.
+            bucket.blocked = False
         if self._log is not None:
             self._log.queued(group)
         self._waiting.set(self.queue.units)

@@ -163,9 +163,10 @@ class TrainingJob:
 
     def _lose_place(self, reason: str, graceful: bool) -> None:
         assert self.group is not None
-        self.evictions += 1
         progress = lost = 0.0
+        # A gang that makes room in the moment it was bound has not begun, and loses nothing.
         if self._end is not None:
+            self.evictions += 1
             progress = self.group.progress_until(self._jobs.kernel.now)
             if not graceful:
                 lost = self.kept + progress - self._saved(self.kept + progress)

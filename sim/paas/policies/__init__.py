@@ -2,6 +2,7 @@
 
 from sim.paas.policies import (
     allocation,
+    attained,
     autoscalers,
     discipline,
     engines,
@@ -11,6 +12,7 @@ from sim.paas.policies import (
     order,
     preemption,
     recommenders,
+    remaining,
     rounds,
     routers,
     scores,
@@ -20,6 +22,7 @@ from sim.paas.policies import (
 
 __all__ = [
     "allocation",
+    "attained",
     "autoscalers",
     "discipline",
     "engines",
@@ -29,6 +32,7 @@ __all__ = [
     "order",
     "preemption",
     "recommenders",
+    "remaining",
     "rounds",
     "routers",
     "scores",

@@ -6,13 +6,11 @@ the scheduler computes all keys anew before a pass, otherwise once per group.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
+from sim.paas.units import Group, Knows
 from sim.registry import policy
 from sim.units import PerSecond
-
-if TYPE_CHECKING:
-    from sim.paas.units import Group
 
 _FOREVER = float("inf")
 
@@ -25,6 +23,12 @@ class Order(Protocol):
     def key(self, group: Group, now: float) -> float:
         """Place of a group in the queue; smaller is tried earlier."""
         ...
+
+
+def _length(group: Group, knows: Knows) -> float:
+    if knows == "truth":
+        return group.length if group.length == group.length else _FOREVER
+    return _FOREVER if group.stated is None else group.stated
 
 
 def _estimate(group: Group) -> float:
@@ -46,26 +50,40 @@ class Fifo:
 class ShortestFirst:
     """Shortest job first, by the running time its user stated; what runs for ever comes last.
 
-    Knows estimates only. Least mean waiting time on one server (Smith 1956), at the risk of
-    starving long jobs.
+    Knows estimates, or with `knows: truth` the true running times. Least mean waiting time on one
+    server (Smith 1956), at the risk of starving long jobs.
     """
+
+    knows: Knows = "estimate"
 
     time_dependent: ClassVar[bool] = False
 
+    @property
+    def clairvoyant(self) -> bool:
+        """Whether it looks at the truth."""
+        return self.knows == "truth"
+
     def key(self, group: Group, now: float) -> float:
         """Seconds the group is stated to run."""
-        return _estimate(group)
+        return _length(group, self.knows)
 
 
 @policy("order", "ljf")
 class LongestFirst:
     """Longest job first, by the running time its user stated; what runs for ever comes first."""
 
+    knows: Knows = "estimate"
+
     time_dependent: ClassVar[bool] = False
+
+    @property
+    def clairvoyant(self) -> bool:
+        """Whether it looks at the truth."""
+        return self.knows == "truth"
 
     def key(self, group: Group, now: float) -> float:
         """Seconds the group is stated to run, negated."""
-        return -_estimate(group)
+        return -_length(group, self.knows)
 
 
 @policy("order", "smallest-first")

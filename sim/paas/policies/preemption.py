@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from sim.paas.evicting import victims_by_priority
 from sim.paas.running import RunningLine, make_room
 from sim.registry import policy
 
@@ -75,3 +76,24 @@ class OnEvent:
         """As few as needed of those behind it in the order, from the back."""
         with self._line.behind(group, now) as candidates:
             return make_room(group, candidates, scheduler.placer)
+
+
+@policy("preemption", "priority")
+class ByPriority:
+    """Only for the sake of a strictly higher priority, by force: the rules of Kubernetes' DefaultPreemption.
+
+    Who makes room is killed and goes back to its last checkpoint. A gang falls whole. Of the groups
+    of lower priority as many are given back as still leave room, the most important first (higher
+    priority, then earlier start); for a single unit the node is taken whose victims are the least
+    important (v1.30; there are no disruption budgets).
+    """
+
+    evicts: ClassVar[bool] = True
+    graceful: ClassVar[bool] = False
+
+    def bound(self, group: Group, scheduler: Scheduler) -> None:
+        """Nothing to note."""
+
+    def victims(self, group: Group, scheduler: Scheduler, now: float) -> Sequence[Group]:
+        """Groups of lower priority, on one node for a single unit, anywhere for a gang."""
+        return victims_by_priority(group, scheduler)

@@ -85,6 +85,9 @@ class WaitingQueue:
 
     def refresh(self, now: float) -> None:
         """Compute all keys anew and sort; for orders whose keys drift as time passes."""
+        renew = getattr(self.order, "renew", None)
+        if renew is not None:
+            renew(now)
         for bucket in self.buckets.values():
             bucket.entries = sorted(entry(self.order, each[3], now) for each in bucket.entries)
             for each in bucket.entries:

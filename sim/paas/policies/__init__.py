@@ -16,6 +16,7 @@ from sim.paas.policies import (
     rounds,
     routers,
     scores,
+    shares,
     stabilisers,
     times,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "rounds",
     "routers",
     "scores",
+    "shares",
     "stabilisers",
     "times",
 ]

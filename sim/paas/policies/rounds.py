@@ -113,6 +113,8 @@ class Rounds:
         if not running and not waiting:
             self._ticking = False
             return
+        if scheduler.order.time_dependent:
+            scheduler.queue.refresh(now)
         groups = sorted([*running, *waiting], key=lambda group: entry(scheduler.order, group, now))
         claims = [claim_of(group, scheduler.placer, now) for group in groups]
         supply = supply_of(scheduler.cluster, running)

@@ -403,6 +403,8 @@ class Scheduler:
 
     def _behind(self, group: Group, bucket: Bucket, gate: Gate) -> list[int] | None:
         """Nodes for a group that must leave what another waits for."""
+        if self._log is not None:
+            self._log.begin(group)
         places = self.placer.place(group, gate)
         bucket.blocked = places is None and not self.placer.enough(group)
         return places

@@ -125,7 +125,7 @@ def _wait(records: Records, waits: Waits, stay: Stay) -> Json:
         "placed": _placed(records, mine),
         "ended": _finite(stay.ended),
         "end_reason": stay.reason,
-        "preempted": _preempted(records, "owner", stay.owner, stay.bound, stay.ended),
+        "preempted": _preempted(records, "group", mine, stay.bound, stay.ended),
     }
 
 
@@ -158,11 +158,11 @@ def _overtaken(records: Records, stay: Stay) -> Json:
     return {"count": len(rivals), "named": list(dict.fromkeys(rivals))[:NAMED]}
 
 
-def _preempted(records: Records, side: str, owner: str, start: float, end: float) -> list[Json]:
+def _preempted(records: Records, side: str, who: str | int, start: float, end: float) -> list[Json]:
     return [
         {"time": row["time"], "victim": row["owner"], "by": row["by"], "reason": row["reason"]}
         for row in records.decisions
-        if row["outcome"] == "preempted" and row[side] == owner and start <= row["time"] <= end
+        if row["outcome"] == "preempted" and row[side] == who and start <= row["time"] <= end
     ]
 
 

@@ -99,13 +99,19 @@ def _wait(wait: Json) -> Iterator[str]:
         yield from _rejected(wait)
         yield from _what_if(wait)
     for each in wait["preempted_for_it"]:
-        yield f"For it, {called(each['victim'])} was preempted at {moment(each['time'])}: {each['reason']}."
+        yield f"For it, {called(each['victim'])} was preempted at {moment(each['time'])}{_why(each)}."
     yield from _placed(wait["placed"])
     for each in wait["preempted"]:
         whom = f" for {called(each['by'])}" if each["by"] else ""
-        yield f"It was preempted at {moment(each['time'])}{whom}: {each['reason']}."
+        yield f"It was preempted at {moment(each['time'])}{whom}{_why(each)}."
     if not wait["preempted"] and wait["end_reason"] not in ("", "completed") and wait["ended"] is not None:
         yield f"It lost its nodes at {moment(wait['ended'])}: {wait['end_reason']}."
+
+
+def _why(preempted: Json) -> str:
+    """The reason, if it says more than for whom."""
+    reason = preempted["reason"]
+    return "" if reason.startswith("preempted for") else f": {reason}"
 
 
 def _in_line(wait: Json) -> str:

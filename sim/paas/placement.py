@@ -155,6 +155,7 @@ class Placer:
         self._known: dict[Shape, Mask] = {}
         self._log = log
         self._ties = ties
+        self._single = len(self.scores) == 1 and self.scores[0][1] > 0.0 and ties is None
         for policy in (*self.filters, *(score for score, _ in self.scores)):
             attach = getattr(policy, "attach", None)
             if attach is not None:
@@ -225,16 +226,25 @@ class Placer:
         candidates: Indices = np.flatnonzero(ok)
         points: list[Floats] = []
         at = int(candidates[0]) if len(candidates) else -1
-        if len(candidates) > 1:
-            points = [self._points(policy, unit, candidates) for policy, _ in self.scores]
+        logged = self._log is not None and self._log.active
+        if len(candidates) > 1 and self._single:
+            # Stretching one scorer's numbers does not change which is the highest.
+            raw = self.scores[0][0].score(unit, self.cluster, candidates)
+            at = int(candidates[raw.argmax()])
+            points = [self._stretched(self.scores[0][0], raw)] if logged else []
+        elif len(candidates) > 1:
+            points = [
+                self._stretched(policy, policy.score(unit, self.cluster, candidates))
+                for policy, _ in self.scores
+            ]
             at = self._choose(candidates, points)
-        if self._log is not None and self._log.active:
+        if self._log is not None and logged:
             self._log.looked(unit, self.filters, also, candidates, at, points)
         return at
 
-    def _points(self, policy: Score, unit: Unit, candidates: Indices) -> Floats:
+    @staticmethod
+    def _stretched(policy: Score, raw: Floats) -> Floats:
         """Scores mapped to 0..100 over the candidates; all 0 where they do not differ."""
-        raw = policy.score(unit, self.cluster, candidates)
         if getattr(policy, "final", False):
             return raw
         low = raw.min()

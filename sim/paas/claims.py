@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.iaas.nodes import Cluster
 from sim.iaas.room import ACCELERATORS
-from sim.paas.placement import Placer
 from sim.paas.policies.allocation.base import Claim, Supply
 from sim.paas.units import Group
+
+if TYPE_CHECKING:
+    from sim.paas.placement import Placer
 
 
 def paced(group: Group) -> bool:

@@ -173,11 +173,18 @@ def lines(
 
 
 def cdf(
-    key: str, title: str, reading: str, series: Sequence[Line], *, limit: tuple[str, float] | None = None
+    key: str,
+    title: str,
+    reading: str,
+    series: Sequence[Line],
+    *,
+    limit: tuple[str, float] | None = None,
+    of: str = "requests",
+    what: str = "latency",
 ) -> Chart:
-    """Share of requests answered within a time, on a logarithmic time axis."""
+    """Share of requests (or jobs) done within a time, on a logarithmic time axis."""
     with theme.drawing(key) as figure:
-        axes = theme.panel(figure, "share of requests", "latency")
+        axes = theme.panel(figure, f"share of {of}", what)
         _draw(axes, series, step=True)
         axes.set_xscale("log")
         axes.set_ylim(0, 1.01)
@@ -192,7 +199,9 @@ def cdf(
         ticks(axes, "y", "fraction")
         theme.legend(axes, len(series))
         rows = [[line.name, x, y] for line in series for x, y in zip(line.x, line.y, strict=True)]
-        return finish(figure, key, title, reading, table(["series", "latency_s", "share"], rows))
+        return finish(
+            figure, key, title, reading, table(["series", f"{what.replace(' ', '_')}_s", "share"], rows)
+        )
 
 
 def bars(

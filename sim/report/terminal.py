@@ -31,6 +31,8 @@ def show(folder: Path, console: Console) -> None:
         console.print(Text(f"  {shown.figure}", style="bold cyan"))
     for sentence in shown.answer:
         console.print(Text(f"  {sentence}"))
+    for sentence in shown.compared:
+        console.print(Text(f"  {sentence}", style="dim"))
     for warning in shown.warnings:
         console.print(Text(f"  ! {warning}", style="yellow"))
     console.print()

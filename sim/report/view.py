@@ -66,6 +66,7 @@ class View:
     figure: str
     answer: Sequence[str]
     lead: Chart | None
+    compared: Sequence[str]
     warnings: Sequence[str]
     notice: Sequence[str]
     tries: Sequence[str]
@@ -98,6 +99,7 @@ def view(results: Results, *, drawn: bool) -> View:
         figure=figure,
         answer=answer,
         lead=lead(scope) if scope is not None else None,
+        compared=words.compared(summary),
         warnings=_warnings(summary),
         notice=scenario["notice"],
         tries=scenario["try"],

@@ -43,7 +43,7 @@ def jobs(scope: Scope) -> Iterator[Chart]:
             if scope.curves[i]["jobs"][key]
         ]
         if curves:
-            yield charts.cdf(f"jobs-{key}", title, reading, curves)
+            yield charts.cdf(f"jobs-{key}", title, reading, curves, of="jobs", what=title.lower())
 
 
 def queues(scope: Scope) -> Iterator[Chart]:

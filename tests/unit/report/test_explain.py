@@ -31,6 +31,7 @@ from sim.report.explain.state import Request
 from sim.report.explain.totals import example, totals
 from sim.report.explain.waits import BEHIND, Waits
 from sim.report.explain.whatif import _largest
+from sim.scenario.build import build
 from sim.scenario.load import loads
 from sim.study.execute import run_study
 
@@ -481,3 +482,23 @@ def test_what_the_command_refuses(stored, capsys, arguments, code, text):
 def test_no_results_of_that_name(stored, capsys):
     assert main(["explain", "wait", "--out", str(stored.parent.parent), "--job", "1"]) == 3
     assert 'did you mean "waits"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("preemption", ["on-event", "{policy: rounds, length: 60s}"])
+def test_preempted_jobs_are_told_and_nothing_else_changes(preemption):
+    def outcome(decisions):
+        sets = [f"record.decisions={decisions}", f"platform.scheduler.preemption={preemption}"]
+        sets += ["platform.scheduler.discipline=skip", "platform.scheduler.order=sjf", "study.arms={}"]
+        return build(loads(SCENARIO, sets), 0).run()
+
+    told, silent = outcome("all"), outcome("off")
+    for table in ("jobs", "units", "nodes"):
+        for name, column in told.tables[table].items():
+            other = silent.tables[table][name]
+            same = column.texts() == other.texts() if hasattr(column, "texts") else None
+            assert same if same is not None else np.array_equal(column, other, equal_nan=True)
+    records = Records.of_outcome(told)
+    preempted = [row for row in records.decisions if row["outcome"] == "preempted"]
+    assert preempted
+    sentences = tell(explain_job(records, preempted[0]["owner"]))
+    assert any(line.startswith("It was preempted at ") for line in sentences)

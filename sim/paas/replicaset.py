@@ -10,8 +10,10 @@ from sim.errors import StratusError
 from sim.iaas.resources import Resources
 from sim.paas.coldstart import ColdStart, Startup
 from sim.paas.gauge import Gauge
+from sim.paas.policies.engines import ContinuousBatch
 from sim.paas.replica import Replica, ReplicaState
 from sim.paas.rules import NO_RULES, Rules
+from sim.paas.tokens import TokenReplica
 from sim.paas.units import Group, Unit
 from sim.tables import FAILED
 
@@ -161,7 +163,8 @@ class ReplicaSet:
             on_evicted=self._evicted,
         )
         self._scheduler.submit(Group([unit], priority=demand.priority))
-        self._replicas[unit.id] = Replica(self._service, unit)
+        kind = TokenReplica if isinstance(self._service.engine, ContinuousBatch) else Replica
+        self._replicas[unit.id] = kind(self._service, unit)
 
     def _remove(self, replica: Replica) -> None:
         if replica.state is ReplicaState.READY:

@@ -112,6 +112,10 @@ class Engine:
         self._begin(now)
         return done
 
+    def entering(self) -> list[Sequence]:
+        """Sequences whose prompts are being processed in the present iteration."""
+        return [] if self._step is None else [sequence for sequence, _ in self._step.prompts]
+
     def _account(self, step: Step, now: float) -> list[Sequence]:
         batch, count = self.batch, self._count
         self.iterations += count

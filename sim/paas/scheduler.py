@@ -302,7 +302,9 @@ class Scheduler:
         if self.order.time_dependent:
             self.queue.refresh(now)
             if self._preemption.evicts:
-                self.wake()
+                # Not by `wake`, which would ask for one pass after the other without end.
+                for bucket in self.queue.buckets.values():
+                    bucket.blocked = False
         self._walking = True
         started = self._walk(now)
         self._walking = False

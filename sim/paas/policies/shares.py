@@ -44,7 +44,8 @@ class _Filling:
 
     def key(self, group: Group, now: float) -> float:
         """Share of its tenant before it, per weight."""
-        return self._keys.get(group.id, float("inf"))
+        # First until the next look, so that whoever comes causes one.
+        return self._keys.get(group.id, -1.0)
 
     def _in_line(self) -> Iterator[Group]:
         running = self._scheduler.running_groups.values()

@@ -8,9 +8,11 @@ import pytest
 from sim.iaas.nodes import Cluster, NodeState, NodeType
 from sim.iaas.resources import Resources
 from sim.kernel.context import Context
+from sim.kernel.distributions import Constant
 from sim.kernel.kernel import Kernel
 from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
+from sim.paas.jobs import JobClass, Jobs
 from sim.paas.policies.discipline import Skip, Strict
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.policies.scores import FirstFit
@@ -98,3 +100,24 @@ def test_who_is_hurt_most_by_sharing_goes_first():
     )
     assert order.key(short, 50.0) == pytest.approx(-60 / 20)
     assert order.key(long, 50.0) == pytest.approx(-150 / 200)
+
+
+def test_an_order_that_drifts_with_preemption_comes_to_rest():
+    """One tenant holds all, another comes: it gets half, and nothing moves any further."""
+    kernel = Kernel()
+    ctx = Context(kernel, RandomStreams(1), Recorder(kernel))
+    cluster = Cluster(ctx)
+    scheduler = Scheduler(
+        ctx, cluster, order=FairShare(), discipline=Skip(), preemption=lookup("preemption", "on-event")(),
+        filters=[lookup("filter", name)() for name in DEFAULT], scores=[(FirstFit(), 1.0)],
+    )  # fmt: skip
+    cluster.set_state(cluster.add(NodeType("n", Resources(cpu=9, accelerators=4)), "s", "p"), NodeState.READY)
+    jobs = Jobs(ctx, scheduler)
+    for tenant, at in (("a", 0.0), ("b", 5.0)):
+        kind = JobClass(tenant, Constant(1), Resources(cpu=1, accelerators=1), Constant(1e3), tenant=tenant)
+        for _ in range(6):
+            kernel.call_at(at, jobs.submit, kind, 1, 1e3, 1e3)
+    kernel.run(10.0)
+    assert scheduler.passes < 20
+    tenants = sorted(group.tenant for group in scheduler.running_groups.values())
+    assert tenants == ["a", "a", "b", "b"]

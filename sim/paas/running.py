@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 from sim.iaas.room import Floats, fits, give, take
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from sim.paas.scheduler import Scheduler
 
 #: A group's place in the order, negated: the last group first.
-_Reversed = tuple[float, float, int, Group]
+#: A number tells apart entries of one group that are alike.
+_Reversed = tuple[float, float, int, int, Group]
 
 
 class RunningLine:
@@ -36,6 +38,7 @@ class RunningLine:
         self._order = scheduler.order
         self._changes = getattr(scheduler.order, "changes", None)
         self._heap: list[_Reversed] = []
+        self._numbers = count()
         #: The entry that counts of each group in the heap, by the group's id.
         self._valid: dict[int, _Reversed] = {}
 
@@ -50,8 +53,8 @@ class RunningLine:
         """Running groups that come after a waiting one, last first; those looked at stay in line."""
         mine = entry(self._order, group, now)
         if self._order.time_dependent:
-            self._heap = [_reversed(entry(self._order, each, now)) for each in self._valid_groups()]
-            self._valid = {each[3].id: each for each in self._heap}
+            self._heap = [self._reversed(each, now) for each in self._valid_groups()]
+            self._valid = {each[4].id: each for each in self._heap}
             heapify(self._heap)
         seen: list[_Reversed] = []
         try:
@@ -64,7 +67,7 @@ class RunningLine:
         heap = self._heap
         while heap:
             last = heap[0]
-            group = last[3]
+            group = last[4]
             if self._valid.get(group.id) is not last:
                 heappop(heap)
             elif not group.live:
@@ -83,12 +86,16 @@ class RunningLine:
                     yield group
 
     def _valid_groups(self) -> list[Group]:
-        return [each[3] for each in self._valid.values() if each[3].live]
+        return [each[4] for each in self._valid.values() if each[4].live]
 
     def _push(self, group: Group, now: float) -> None:
-        made = _reversed(entry(self._order, group, now))
+        made = self._reversed(group, now)
         self._valid[group.id] = made
         heappush(self._heap, made)
+
+    def _reversed(self, group: Group, now: float) -> _Reversed:
+        key, submitted, rank, _ = entry(self._order, group, now)
+        return (-key, -submitted, -rank, next(self._numbers), group)
 
     def _watch(self, group: Group, now: float) -> None:
         """Look again when the group's key rises next."""
@@ -104,10 +111,6 @@ class RunningLine:
             self._push(group, now)
             self._scheduler.wake()
             self._watch(group, now)
-
-
-def _reversed(of: Entry) -> _Reversed:
-    return (-of[0], -of[1], -of[2], of[3])
 
 
 def make_room(group: Group, candidates: Iterable[Group], placer: Placer) -> list[Group]:

@@ -135,7 +135,7 @@ def traces(most, priorities):
 
 
 @pytest.mark.parametrize("order", list(KEYS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(jobs=traces(5, st.integers(0, 3)), split=st.sampled_from([(5,), (1,) * 5]))
 def test_preemptive_orders_are_sort_and_give(order, jobs, split):
     """On single accelerators the nodes do not matter; ends agree to 1e-6 s."""
@@ -145,7 +145,7 @@ def test_preemptive_orders_are_sort_and_give(order, jobs, split):
     assert ends == pytest.approx(reference(jobs, 5, order, "skip"), abs=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     jobs=traces(5, st.integers(0, 3)),
     order=st.sampled_from(["srtf", "priority", "2d-las", "sjf"]),

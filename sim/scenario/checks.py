@@ -132,8 +132,15 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _jobs(scenario: Scenario) -> Iterator[Problem]:
+    # A trace may bring tenants of its own.
+    told = any(hasattr(job.arrivals, "file") for job in scenario.platform.jobs.values())
+    tenants = sorted({job.tenant for job in scenario.platform.jobs.values()})
+    for name in getattr(scenario.platform.scheduler.order, "weights", {}):
+        if name not in tenants and not told:
+            at: Location = ("platform", "scheduler", "order", "weights", name)
+            yield unknown_name(at, "tenant", name, tenants, "key")
     for name, job in scenario.platform.jobs.items():
-        at: Location = ("platform", "jobs", name)
+        at = ("platform", "jobs", name)
         yield from _place(scenario, at, job)
         if not job.workers.mean <= MOST_WORKERS:
             message = f"{job.workers.mean:g} workers a job are more than the {MOST_WORKERS} it may have"

@@ -123,6 +123,8 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
         at: Location = ("platform", "services", name)
         if service.model is not None:
             yield from _catalog((*at, "model"), "model", service.model)
+        if service.engine.policy == "continuous-batch" and service.timeout is not None:
+            yield Problem((*at, "timeout"), "calls of a continuous-batch engine cannot time out")
         found = list(_place(scenario, at, service))
         yield from found or _roofline(scenario, at, service)
         used = getattr(service.autoscaler, "replicas", None)

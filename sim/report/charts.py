@@ -85,10 +85,13 @@ def finish(figure: Figure, key: str, title: str, reading: str, data: str, *, wid
 
 
 def ticks(axes: Axes, which: str, dimension: str) -> None:
-    """Tick labels in the quantity's own units."""
+    """Tick labels in the quantity's own units; powers of ten as plain numbers."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    if axis.get_scale() == "log":
+        axis.set_minor_formatter(lambda *_: "")
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
     if not dimension:
         return
-    axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(lambda value, _: show(value, dimension, 3))
     low, high = axis.get_view_interval()
     if dimension == "duration" and axis.get_scale() == "linear" and high - low > _ROUND_TIMES[0]:
@@ -195,7 +198,6 @@ def cdf(
                 color=theme.INK, fontsize=7.5, xytext=(-3, 0), textcoords="offset points",
             )  # fmt: skip
         ticks(axes, "x", "duration")
-        axes.xaxis.set_minor_formatter(lambda *_: "")
         ticks(axes, "y", "fraction")
         theme.legend(axes, len(series))
         rows = [[line.name, x, y] for line in series for x, y in zip(line.x, line.y, strict=True)]

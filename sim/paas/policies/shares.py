@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from sim.paas.units import Group
 
 
-class _Filling:
+class _Filling(ABC):
     """Progressive filling: a group's key is what its tenant would hold before it, per weight.
 
     The groups of a tenant stand behind each other, those that run first; so taking the smallest key
@@ -52,11 +53,13 @@ class _Filling:
         yield from sorted(running, key=lambda group: (group.started, group.submitted, group.id))
         yield from sorted(self._scheduler.queue.groups(), key=lambda group: (group.submitted, group.id))
 
+    @abstractmethod
     def _total(self) -> list[float]:
-        raise NotImplementedError
+        """What there is of each resource that counts."""
 
+    @abstractmethod
     def _demand(self, group: Group) -> list[float]:
-        raise NotImplementedError
+        """What a group takes of each."""
 
 
 def _shares(held: list[float], total: list[float]) -> Iterator[float]:

@@ -80,20 +80,21 @@ def load_builtin() -> None:
         point.load()
 
 
-def load_file(path: Path) -> None:
-    """Import a user's own policies from a Python file (`--plugin FILE`)."""
+def load_file(path: Path) -> str:
+    """Import a user's own policies from a Python file (`--plugin FILE`); the name of its module."""
     if not path.is_file():
         raise UsageError(f"--plugin {path}: no such file")
     # Two files of one name are two plug-ins.
     name = f"stratus_plugin_{path.stem}_{blake2b(bytes(path.resolve()), digest_size=4).hexdigest()}"
     if name in sys.modules:
-        return
+        return name
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"--plugin {path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    return name
 
 
 def kinds() -> list[str]:
@@ -126,3 +127,10 @@ def lookup(kind: str, name: str) -> type[Any]:
 def fresh(configured: T) -> T:
     """A copy for one run, so that state acquired in it never leaks into the next."""
     return copy.deepcopy(configured)
+
+
+def start(configured: Any, *context: Any) -> None:
+    """Let a policy acquire its state for one run, if it has any."""
+    begin = getattr(configured, "start", None)
+    if begin is not None:
+        begin(*context)

@@ -98,13 +98,22 @@ def common(command: F) -> F:
 
 def _load_plugins(ctx: click.Context, option: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
     for path in paths:
-        try:
-            registry.load_file(path)
-        except StratusError:
-            raise
-        except Exception as error:
-            raise UsageError(f"--plugin {path}: {type(error).__name__}: {error}") from error
+        plug_in(path)
     return paths
+
+
+def plug_in(path: Path) -> str:
+    """Load a file with policies; the name of the module it becomes.
+
+    Raises:
+        UsageError: it is not there, or fails.
+    """
+    try:
+        return registry.load_file(path)
+    except StratusError:
+        raise
+    except Exception as error:
+        raise UsageError(f"--plugin {path}: {type(error).__name__}: {error}") from error
 
 
 class Progress:

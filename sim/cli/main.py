@@ -26,6 +26,7 @@ COMMANDS = {
     "init": ("sim.cli.files", "Write a commented scenario to start from."),
     "schema": ("sim.cli.files", "Print the JSON Schema of scenario files, for editors."),
     "trace": ("sim.cli.trace", "Inspect, convert and generate traces of training jobs."),
+    "check": ("sim.cli.check", "Try policies of your own: do they keep the rules?"),
     "list": ("sim.cli.names", "List policies and the rows of the catalog."),
     "describe": ("sim.cli.names", "Explain a policy or a row of the catalog."),
 }

@@ -14,6 +14,7 @@ from heapq import heapify, heappop, heapreplace
 from itertools import count
 from typing import Literal
 
+from sim import registry
 from sim.iaas.nodes import Cluster, Node
 from sim.iaas.pools import NodePool
 from sim.iaas.room import fits
@@ -107,9 +108,7 @@ class Scheduler:
         self._node_of: dict[int, int] = {}
         self._waiting = ctx.recorder.series("paas/scheduler/waiting")
         for policy in (order, discipline, self._preemption, *filters, *(score for score, _ in scores)):
-            start = getattr(policy, "start", None)
-            if start is not None:
-                start(self)
+            registry.start(policy, self)
         cluster.listen(self._on_event)
 
     def submit(self, group: Group) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from math import inf, nan
 from typing import TYPE_CHECKING
 
+from sim import registry
 from sim.catalog import Device, Model
 from sim.catalog import device as catalog_device
 from sim.errors import StratusError
@@ -129,8 +130,8 @@ class Service:
         self.time = fresh(time)
         self.engine = fresh(engine)
         self.router = fresh(router)
-        self.time.start(model, precision)
-        self.router.start(ctx.streams, name)
+        registry.start(self.time, model, precision)
+        registry.start(self.router, ctx.streams, name)
         self._pick = self.router.pick
         now, recorder = ctx.kernel.now, ctx.recorder
         self.inside = Gauge(recorder.series(f"paas/{name}/in_system"), now)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Protocol
 
+from sim import registry
 from sim.errors import did_you_mean
 from sim.iaas.network import Network
 from sim.iaas.resources import InvariantError
@@ -132,7 +133,7 @@ class Application:
         self._network = network
         self._offload = fresh(offload)
         if self._offload is not None:
-            self._offload.start(site_kinds or {})
+            registry.start(self._offload, site_kinds or {})
         self._stages: list[Stage] = self.graph.stages
         self._allowed = None if allowed_sites is None else frozenset(allowed_sites)
         self._rows = ctx.recorder.table("requests")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from itertools import count
 from math import inf
@@ -60,8 +62,10 @@ class Platform:
         limits = scenario.limits
         memory = None if limits.memory is None else int(limits.memory)
         kernel = Kernel(limits=Limits(limits.events, limits.wall, memory))
-        self._spool = tempfile.TemporaryDirectory(prefix="stratus-")
-        recorder = Recorder(kernel, spool=Path(self._spool.name), row_budget=scenario.record.row_budget)
+        spool = Path(tempfile.mkdtemp(prefix="stratus-"))
+        # Also when building or running fails.
+        self._clean_up = weakref.finalize(self, shutil.rmtree, spool, ignore_errors=True)
+        recorder = Recorder(kernel, spool=spool, row_budget=scenario.record.row_budget)
         self.ctx = Context(kernel, RandomStreams(scenario.seed, replication), recorder)
         self.cluster = Cluster(self.ctx)
         self.pools = _pools(self)
@@ -99,7 +103,7 @@ class Platform:
                 part.close()
         self.scheduler.close()
         recorded = self.ctx.recorder.finish(end)
-        self._spool.cleanup()
+        self._clean_up()
         ended = {"reason": reason, "time": end, "events": kernel.events}
         return Outcome(recorded.tables, recorded.steps, facts(self.scenario, ended))
 

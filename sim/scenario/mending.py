@@ -6,6 +6,7 @@ What is then found between its parts is true of the file as it was written, exce
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -96,7 +97,8 @@ def _mend(data: dict[str, Any], path: Location, folder: Path) -> Location:
         # An entry that others may name stays: without it they would be blamed.
         stays = place[-1] not in names(Scenario, data, place[:-1])
         for stand_in in _STAND_INS if stays else (_ABSENT, *_STAND_INS):
-            _put(data, place, stand_in)
+            # A copy: what lies in it may be mended next.
+            _put(data, place, stand_in if stand_in is _ABSENT else copy.deepcopy(stand_in))
             try:
                 validate(data, folder)
             except Problems as error:

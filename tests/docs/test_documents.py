@@ -34,10 +34,12 @@ def test_the_policy_of_the_page_on_policies_works_in_a_scenario(monkeypatch, tmp
     page = ROOT / "docs" / "policies.md"
     (tmp_path / "mine.py").write_text(blocks(page, "python")[0])
     registry.load_file(tmp_path / "mine.py")
-    (command,) = (line for block in blocks(page, "sh") for line in block.splitlines())
-    words = shlex.split(command)
+    run, check = (line for block in blocks(page, "sh") for line in block.splitlines())
+    words = shlex.split(run)
     scenario = load(Path(words[2]), [words[words.index("--set") + 1]])
     assert "mine" in scenario.study.arms
+    assert shlex.split(check) == ["stratus", "check", "mine.py"]
+    assert main(["check", str(tmp_path / "mine.py")]) == 0
 
 
 def test_the_commands_of_the_readme_are_understood(monkeypatch, tmp_path):

@@ -58,10 +58,12 @@ class LinearTime:
     base: Seconds = 0.0
     per_item: Seconds = 0.0
 
-    def start(self, model: Model | None, precision: str) -> None:
-        """Refuse a model that takes no time at all."""
+    def __post_init__(self) -> None:
         if self.base + self.per_item <= 0:
-            raise StratusError("time model linear: base and per_item are both zero")
+            raise ValueError("`base` and `per_item` are both zero: a batch would take no time")
+
+    def start(self, model: Model | None, precision: str) -> None:
+        """Nothing to prepare."""
 
     def seconds(self, batch: Batch) -> float:
         """Service time of a batch (s)."""
@@ -78,12 +80,14 @@ class TableTime:
 
     points: Annotated[dict[int, PositiveSeconds], Len(1)]
 
+    def __post_init__(self) -> None:
+        if min(self.points) < 1:
+            raise ValueError(f"batch sizes begin at 1, got {min(self.points)}")
+
     def start(self, model: Model | None, precision: str) -> None:
         """Sort the points."""
         self._sizes = sorted(self.points)
         self._times = [self.points[size] for size in self._sizes]
-        if self._sizes[0] < 1:
-            raise StratusError(f"time model table: batch sizes begin at 1, got {self._sizes[0]}")
         self._known: dict[int, float] = {}
 
     def seconds(self, batch: Batch) -> float:
@@ -152,10 +156,12 @@ class TokensTime:
     per_output: Seconds = 0.0
     base: Seconds = 0.0
 
-    def start(self, model: Model | None, precision: str) -> None:
-        """Refuse a model that takes no time at all."""
+    def __post_init__(self) -> None:
         if self.base + self.per_input + self.per_output <= 0:
-            raise StratusError("time model tokens: base, per_input and per_output are all zero")
+            raise ValueError("`base`, `per_input` and `per_output` are all zero: a call would take no time")
+
+    def start(self, model: Model | None, precision: str) -> None:
+        """Nothing to prepare."""
 
     def seconds(self, batch: Batch) -> float:
         """Service time of a batch (s)."""

@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt
 
+from sim import registry
 from sim.paas.policies.autoscalers.base import Observation
 from sim.paas.policies.autoscalers.signals import Signal, read
 from sim.paas.policies.forecasters import Forecaster, OfKind
@@ -47,7 +48,7 @@ class Composed:
         if self.forecaster is not None and self.signal_of != "rate":
             raise ValueError("a forecaster foresees the rate of calls: it needs `signal_of: rate`")
         for stabiliser in self.stabilisers:
-            stabiliser.start()
+            registry.start(stabiliser)
 
     def want(self, observation: Observation, now: float) -> int:
         """Wished replicas."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from sim.cli.console import common, note, out, out_json
+from sim.cli.console import common, console, note, out, out_json
 from sim.errors import Fault, ScenarioError, UsageError
 
 
 @click.command("validate")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE...]")
 @click.option(
     "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting first. Repeatable."
 )
@@ -21,7 +21,12 @@ from sim.errors import Fault, ScenarioError, UsageError
 def validate_command(
     files: tuple[Path, ...], sets: tuple[str, ...], as_json: bool, plugins: tuple[Path, ...]
 ) -> int:
-    """Check scenario files; every fault is said with its line and column."""
+    """Check scenario files; every fault is said with its line and column.
+
+    Without a file, check the simulator: queues, transfers, energy and cost against what theory says.
+    """
+    if not files:
+        return _simulator(as_json)
     from sim.scenario.load import load
 
     faults: list[Fault] = []
@@ -41,6 +46,49 @@ def validate_command(
     if faults:
         raise ScenarioError(faults)
     return 0
+
+
+def _simulator(as_json: bool) -> int:
+    """Hold the simulator against closed forms; 0 if it agrees with all of them."""
+    from sim.study.truth import LEVEL, REPLICATIONS, cases, verdicts
+
+    total, found = len(cases()), []
+    for number, verdict in enumerate(verdicts(), start=1):
+        if not as_json:
+            note(f"{number}/{total} {verdict.case.name}")
+        found.append(verdict)
+    agree = sum(verdict.agrees for verdict in found)
+    if as_json:
+        rows = [
+            {
+                "case": verdict.case.name,
+                "quantity": verdict.case.quantity,
+                "source": verdict.case.source,
+                "theory": verdict.case.truth,
+                "simulated": verdict.value,
+                "low": verdict.low,
+                "high": verdict.high,
+                "agrees": verdict.agrees,
+            }
+            for verdict in found
+        ]
+        out_json({"version": 1, "agrees": agree == total, "cases": rows})
+        return 0 if agree == total else 1
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("case", "quantity", "theory", "simulation", f"{LEVEL:.1%} interval", ""):
+        table.add_column(name, justify="right" if name in ("theory", "simulation") else "left")
+    for verdict in found:
+        between = "exact" if verdict.case.exact else f"{verdict.low:.4g} to {verdict.high:.4g}"
+        word = "agrees" if verdict.agrees else "DIFFERS"
+        case = verdict.case
+        quantity = f"{case.quantity} ({case.source})"
+        table.add_row(case.name, quantity, f"{case.truth:.5g}", f"{verdict.value:.5g}", between, word)
+    console().print(table)
+    out(f"{agree} of {total} agree ({REPLICATIONS} runs of each that is random, one fixed seed)")
+    return 0 if agree == total else 1
 
 
 @click.command("schema")

@@ -22,7 +22,7 @@ COMMANDS = {
     "compare": ("sim.cli.run", "Vary settings of a scenario and compare the results."),
     "report": ("sim.cli.run", "Render a results folder again."),
     "explain": ("sim.cli.explain", "Say why a job waited, what a node did, how things stood at a moment."),
-    "validate": ("sim.cli.files", "Check scenario files; says every fault with its line."),
+    "validate": ("sim.cli.files", "Check scenario files, or without a file the simulator itself."),
     "init": ("sim.cli.files", "Write a commented scenario to start from."),
     "schema": ("sim.cli.files", "Print the JSON Schema of scenario files, for editors."),
     "trace": ("sim.cli.trace", "Inspect, convert and generate traces of training jobs."),

@@ -24,6 +24,7 @@ from sim.paas.decisions import DecisionLog
 from sim.paas.elastic import ScaleUp, ever_fits
 from sim.paas.nodescaling import PlannedScaleUp
 from sim.paas.placement import Gate, Placer, applies
+from sim.paas.plan import Plan
 from sim.paas.policies.discipline import Discipline
 from sim.paas.policies.filters import Filter, ResourcesFit
 from sim.paas.policies.node_scaling import NodeScaling
@@ -226,6 +227,10 @@ class Scheduler:
         """A gate that keeps the first moment free at which a waiting group can start."""
         return Reservation(head, self.placer, self.endings(knows), self.ctx.kernel.now, knows)
 
+    def plan(self, knows: Knows, most: int) -> Gate:
+        """A gate that keeps the first moments free at which waiting groups can start, up to so many."""
+        return Plan(self.placer, self.endings(knows), self.ctx.kernel.now, knows, most)
+
     def endings(self, knows: Knows) -> list[Ending]:
         """(end, id, group) of what runs and has an end, the next end first."""
         if knows == "estimate":
@@ -367,14 +372,15 @@ class Scheduler:
                     # Whoever made room may have a place elsewhere, before those behind it in the queue.
                     self._wake()
                     break
-            elif bucket.blocked:
+            elif bucket.blocked and gate is None:
+                gate = self._discipline.hold(group, self)
+                at = len(bucket.entries) if gate is None else self._wait(group, at, bucket, gate)
+                if self._log is not None:
+                    self._log.holds(group, gate)
                 if gate is None:
-                    gate = self._discipline.hold(group, self)
-                    if self._log is not None:
-                        self._log.holds(group, gate)
-                    if gate is None:
-                        break
-                at = len(bucket.entries)
+                    break
+            elif gate is not None and (bucket.blocked or isinstance(gate, Plan)):
+                at = self._wait(group, at, bucket, gate)
             else:
                 assert gate is not None
                 at = _next_short(bucket, at + 1, now, gate)
@@ -383,6 +389,15 @@ class Scheduler:
             else:
                 heappop(heads)
         return started
+
+    @staticmethod
+    def _wait(group: Group, at: int, bucket: Bucket, gate: Gate) -> int:
+        """A group cannot start now; the position in its bucket to go on at."""
+        if isinstance(gate, Plan) and gate.promises:
+            gate.promise(group)
+            return at + 1
+        # Those behind it in the bucket do not fit either.
+        return len(bucket.entries)
 
     def _try(self, group: Group, bucket: Bucket, gate: Gate | None, now: float) -> list[int] | None:
         """Nodes for the group, or None; then `bucket.blocked` says whether room is what it lacks."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 import numpy as np
+from annotated_types import Ge
 
 from sim.paas.policies.filters import Mask
 from sim.paas.units import Group, Knows, Unit
@@ -82,6 +83,32 @@ class Skip:
     def hold(self, head: Group, scheduler: Scheduler) -> Gate | None:
         """A gate that is open to all."""
         return Open()
+
+
+@policy("discipline", "conservative")
+class Conservative:
+    """Conservative backfilling: every group that waits is promised a start, and nobody may delay it.
+
+    In order of the queue each group gets the first hole it fits into by the ends of what runs and of
+    what was promised before; a later group may start now only if that moves no promise (Mu'alem and
+    Feitelson 2001). The plan is made anew whenever something comes or ends. `depth` groups are
+    promised a start; behind them a group starts only where it is in nobody's way. With
+    `knows: truth` it is told the true running times instead of those stated, as no real system is.
+    """
+
+    knows: Knows = "estimate"
+    depth: Annotated[int, Ge(1)] = 1000
+
+    overtaking: ClassVar[bool] = True
+
+    @property
+    def clairvoyant(self) -> bool:
+        """Whether it looks at the truth."""
+        return self.knows == "truth"
+
+    def hold(self, head: Group, scheduler: Scheduler) -> Gate | None:
+        """A plan with the head's start in it."""
+        return scheduler.plan(self.knows, self.depth)
 
 
 @policy("discipline", "easy")

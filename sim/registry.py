@@ -16,6 +16,7 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -30,7 +31,8 @@ T = TypeVar("T")
 #: Key that names the variant in a scenario file; every other kind uses "policy".
 TAGS = {"distribution": "dist", "arrivals": "process"}
 
-#: Modules whose import registers everything that ships with Stratus.
+#: Modules and packages that hold every policy that ships with Stratus: a new file in one of the
+#: packages is found without being named anywhere.
 BUILTIN = (
     "sim.kernel.distributions",
     "sim.paas.policies",
@@ -74,8 +76,10 @@ def policy(kind: str, name: str) -> Callable[[type[T]], type[T]]:
 
 def load_builtin() -> None:
     """Import every module that registers policies of Stratus, and installed plug-ins."""
-    for module in BUILTIN:
-        importlib.import_module(module)
+    for name in BUILTIN:
+        found = importlib.import_module(name)
+        for module in pkgutil.walk_packages(getattr(found, "__path__", ()), f"{name}."):
+            importlib.import_module(module.name)
     for point in entry_points(group="stratus.policies"):
         point.load()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.paas.policies.autoscalers import Autoscaler, History, Observation
+from sim.paas.policies.autoscalers.base import Autoscaler, History, Observation
 from sim.paas.scrape import Scrape, Scraper
 
 if TYPE_CHECKING:

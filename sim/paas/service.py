@@ -31,7 +31,7 @@ from sim.tables import COMPLETED, FAILED, REJECTED, TIMEOUT
 
 if TYPE_CHECKING:
     from sim.iaas.storage import ObjectStore
-    from sim.paas.policies.autoscalers import Autoscaler
+    from sim.paas.policies.autoscalers.base import Autoscaler
     from sim.paas.policies.engines import Engine
     from sim.paas.policies.routers import Router
     from sim.paas.policies.times import TimeModel

@@ -18,7 +18,7 @@ from sim.kernel.series import integrate
 from sim.kernel.streams import RandomStreams
 from sim.paas.autoscaling.hpa_behaviour import Rules
 from sim.paas.calls import Call
-from sim.paas.policies.autoscalers import Hpa
+from sim.paas.policies.autoscalers.kubernetes import Hpa
 from sim.paas.policies.discipline import Skip
 from sim.paas.policies.engines import Concurrent, DynamicBatch
 from sim.paas.policies.filters import DEFAULT

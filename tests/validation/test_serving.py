@@ -21,7 +21,8 @@ from sim.kernel.recorder import Recorder
 from sim.kernel.series import integrate
 from sim.kernel.streams import RandomStreams
 from sim.paas.calls import Call
-from sim.paas.policies.autoscalers import Fixed, Hpa
+from sim.paas.policies.autoscalers.fixed import Fixed
+from sim.paas.policies.autoscalers.kubernetes import Hpa
 from sim.paas.policies.discipline import Skip
 from sim.paas.policies.engines import Concurrent, DynamicBatch
 from sim.paas.policies.filters import DEFAULT

@@ -1,7 +1,1 @@
-"""Policies of the application layer: arrival processes and offload policies."""
-
-from __future__ import annotations
-
-from sim.saas.policies import arrivals, jobs, offload, recorded, varying
-
-__all__ = ["arrivals", "jobs", "offload", "recorded", "varying"]
+"""Arrival processes and offload policies; `sim.registry.load_builtin` finds them all."""

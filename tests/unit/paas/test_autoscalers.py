@@ -5,8 +5,10 @@ import pytest
 
 from sim.errors import StratusError
 from sim.paas.autoscaling.hpa_behaviour import Rules, default_down, default_up
-from sim.paas.policies.autoscalers import Fixed, History, Hpa, Observation, Predictive
-from sim.paas.policies.autoscalers.kubernetes import Metric
+from sim.paas.policies.autoscalers.base import History, Observation
+from sim.paas.policies.autoscalers.fixed import Fixed
+from sim.paas.policies.autoscalers.kubernetes import Hpa, Metric
+from sim.paas.policies.autoscalers.predictive import Predictive
 from sim.paas.policies.forecasters import Forecast
 
 EMPTY = History(np.empty(0), np.empty(0), 60.0)

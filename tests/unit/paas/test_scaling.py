@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from sim.paas.autoscaling.hpa_behaviour import Rules
-from sim.paas.policies.autoscalers import Fixed, Hpa, Predictive
+from sim.paas.policies.autoscalers.fixed import Fixed
+from sim.paas.policies.autoscalers.kubernetes import Hpa
+from sim.paas.policies.autoscalers.predictive import Predictive
 from sim.paas.policies.engines import Concurrent
 from sim.paas.policies.forecasters import SeasonalNaive
 

@@ -21,7 +21,7 @@ def victims_by_priority(group: Group, scheduler: Scheduler) -> list[Group]:
 
     For a single unit the choice is made node by node, for a gang over the cluster as a whole.
     """
-    running = scheduler.running_groups
+    running = scheduler.roster.groups
     lower = [each for each in running.values() if each.priority < group.priority]
     if not lower:
         return []

@@ -8,7 +8,6 @@ node where one of its units would now fit, since only that can change the answer
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Sequence
 from heapq import heapify, heappop, heapreplace
 from itertools import count
@@ -19,7 +18,7 @@ from sim.iaas.nodes import Cluster, Node
 from sim.iaas.pools import NodePool
 from sim.iaas.room import fits
 from sim.kernel.context import Context
-from sim.paas.backfill import Ending, Reservation
+from sim.paas.backfill import Reservation
 from sim.paas.decisions import DecisionLog
 from sim.paas.elastic import ScaleUp, ever_fits
 from sim.paas.nodescaling import PlannedScaleUp
@@ -32,6 +31,7 @@ from sim.paas.policies.order import Order
 from sim.paas.policies.preemption import NoPreemption, Preemption
 from sim.paas.policies.scores import Score
 from sim.paas.queue import Bucket, Entry, WaitingQueue
+from sim.paas.roster import Roster
 from sim.paas.units import Group, Knows, Shape, Unit
 
 
@@ -54,8 +54,7 @@ class Scheduler:
     Attributes:
         queue: groups that wait.
         order: which of them is tried first.
-        running_groups: groups on nodes, by id, in the order they were bound.
-        running: (estimated end, id, group) of what runs and has an estimate, by end.
+        roster: who runs, and where.
         passes: passes over the queue so far.
     """
 
@@ -82,10 +81,9 @@ class Scheduler:
             log = DecisionLog(ctx, cluster, self.queue, discipline, scores, decisions)
         rng = ctx.streams.stream("paas/scheduler/ties") if ties == "random" else None
         self.placer = Placer(cluster, filters, scores, log, rng)
-        self.running: list[Ending] = []
+        self.roster = Roster(cluster, self.placer.census)
         self.passes = 0
         self.order = order
-        self.running_groups: dict[int, Group] = {}
         self._preemption = preemption or NoPreemption()
         #: Groups that came while a pass went through the queue; they join it afterwards.
         self._late: list[Group] = []
@@ -105,8 +103,6 @@ class Scheduler:
         self._due = False
         self._group_ids = count()
         self._unit_ids = count()
-        self._units_on: dict[int, dict[int, Unit]] = {}
-        self._node_of: dict[int, int] = {}
         self._waiting = ctx.recorder.series("paas/scheduler/waiting")
         for policy in (order, discipline, self._preemption, *filters, *(score for score, _ in scores)):
             registry.start(policy, self)
@@ -211,12 +207,7 @@ class Scheduler:
 
     def done(self, unit: Unit) -> None:
         """The unit has ended and leaves its node; nothing happens if it was evicted before."""
-        at = self._node_of.pop(unit.id, None)
-        if at is None:
-            return
-        self._forget(unit, at)
-        if unit.node is not None:
-            self.cluster.release(unit)
+        self.roster.leave(unit)
 
     def close(self) -> None:
         """Write what the log of decisions still holds; call it once, after the run."""
@@ -225,38 +216,15 @@ class Scheduler:
 
     def reserve(self, head: Group, knows: Knows = "estimate") -> Gate:
         """A gate that keeps the first moment free at which a waiting group can start."""
-        return Reservation(head, self.placer, self.endings(knows), self.ctx.kernel.now, knows)
+        return Reservation(head, self.placer, self.roster.expected(knows), self.ctx.kernel.now, knows)
 
     def plan(self, knows: Knows, most: int) -> Gate:
         """A gate that keeps the first moments free at which waiting groups can start, up to so many."""
-        return Plan(self.placer, self.endings(knows), self.ctx.kernel.now, knows, most)
-
-    def endings(self, knows: Knows) -> list[Ending]:
-        """(end, id, group) of what runs and has an end, the next end first."""
-        if knows == "estimate":
-            return self.running
-        groups = self.running_groups.values()
-        return sorted(
-            (group.end(group.work), group.id, group) for group in groups if group.work == group.work
-        )
-
-    def _forget(self, unit: Unit, at: int) -> None:
-        del self._units_on[at][unit.id]
-        self.placer.census.count(unit, at, -1)
-        group = unit.group
-        assert group is not None
-        group.live -= 1
-        if group.live == 0:
-            del self.running_groups[group.id]
-            if group.estimate is not None:
-                ending = (group.end(group.estimate), group.id, group)
-                del self.running[bisect_left(self.running, ending)]
+        return Plan(self.placer, self.roster.expected(knows), self.ctx.kernel.now, knows, most)
 
     def _on_event(self, event: str, node: Node) -> None:
         if event == "gone":
-            # The cluster has told their owners already.
-            for unit in list(self._units_on.get(node.index, {}).values()):
-                self._forget(unit, self._node_of.pop(unit.id))
+            self.roster.lost(node)
         elif event in ("ready", "released"):
             for bucket in self.queue.buckets.values():
                 if bucket.blocked and (self._preemption.evicts or self._helps(bucket, node, event)):
@@ -442,20 +410,7 @@ class Scheduler:
         self.queue.remove(group)
         if self._log is not None:
             self._log.left(group)
-        group.started = now
-        group.live = len(group.units)
-        for unit, at in zip(group.units, places, strict=True):
-            node = self.cluster.nodes[at]
-            self.cluster.bind(unit, node)
-            unit.where = node.name
-            self.placer.census.count(unit, at, 1)
-            self._units_on.setdefault(at, {})[unit.id] = unit
-            self._node_of[unit.id] = at
-            unit.bound = now
-        group.rate = group.speed.on_nodes([self.cluster.nodes[at] for at in places], group.asked)
-        self.running_groups[group.id] = group
-        if group.estimate is not None:
-            insort(self.running, (group.end(group.estimate), group.id, group))
+        self.roster.bind(group, places, now)
         self._preemption.bound(group, self)
 
 

@@ -107,7 +107,7 @@ class Rounds:
     def _round(self) -> None:
         scheduler = self._scheduler
         now = scheduler.ctx.kernel.now
-        running = [group for group in scheduler.running_groups.values() if paced(group)]
+        running = [group for group in scheduler.roster.groups.values() if paced(group)]
         waiting = [group for group in scheduler.queue.groups() if paced(group)]
         self._charge(running, now)
         if not running and not waiting:

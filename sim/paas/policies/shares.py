@@ -49,7 +49,7 @@ class _Filling(ABC):
         return self._keys.get(group.id, -1.0)
 
     def _in_line(self) -> Iterator[Group]:
-        running = self._scheduler.running_groups.values()
+        running = self._scheduler.roster.groups.values()
         yield from sorted(running, key=lambda group: (group.started, group.submitted, group.id))
         yield from sorted(self._scheduler.queue.groups(), key=lambda group: (group.submitted, group.id))
 
@@ -138,7 +138,7 @@ class FinishTimeFairness:
         if group.stated is None:
             return 0.0
         scheduler = self._scheduler
-        jobs = len(scheduler.running_groups) + len(scheduler.queue)
+        jobs = len(scheduler.roster.groups) + len(scheduler.queue)
         there = float(scheduler.cluster.total[:, 2].sum()) or 1.0
         alone = max(group.stated, 1e-9) * max(1.0, jobs * group.size / there)
         return -(now - group.submitted + group.remaining(now)) / alone

@@ -296,7 +296,7 @@ def test_a_lost_node_is_forgotten_and_its_owner_told():
     assert group.live == 2
     world.end(group)  # telling twice does no harm
     assert group.live == 0
-    assert world.scheduler.running == []
+    assert world.scheduler.roster.endings == []
     assert world.scheduler.placer.census.placed == {}
 
 

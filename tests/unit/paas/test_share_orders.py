@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def started(order, capacity, tasks, discipline=None):
         scheduler.submit(Group([Unit("worker", tenant, resources)], tenant=tenant, estimate=10.0))
     kernel.run(1.0)
     counts: dict[str, int] = {}
-    for group in scheduler.running_groups.values():
+    for group in scheduler.roster.groups.values():
         counts[group.tenant] = counts.get(group.tenant, 0) + 1
     return counts
 
@@ -90,7 +92,7 @@ def test_who_is_hurt_most_by_sharing_goes_first():
     order = FinishTimeFairness()
 
     class Scene:
-        running_groups, queue = {}, [0, 1]
+        roster, queue = SimpleNamespace(groups={}), [0, 1]
         cluster = type("C", (), {"total": np.array([[0.0, 0.0, 1.0, 0.0]])})
 
     order.start(Scene)
@@ -119,5 +121,5 @@ def test_an_order_that_drifts_with_preemption_comes_to_rest():
             kernel.call_at(at, jobs.submit, kind, 1, 1e3, 1e3)
     kernel.run(10.0)
     assert scheduler.passes < 20
-    tenants = sorted(group.tenant for group in scheduler.running_groups.values())
+    tenants = sorted(group.tenant for group in scheduler.roster.groups.values())
     assert tenants == ["a", "a", "b", "b"]

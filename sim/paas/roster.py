@@ -1,0 +1,85 @@
+"""Who runs, and where: the groups on nodes, their units by node, and when they are expected to end."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+
+from sim.iaas.nodes import Cluster, Node
+from sim.paas.backfill import Ending
+from sim.paas.company import Census
+from sim.paas.units import Group, Knows, Unit
+
+
+class Roster:
+    """Keeps account of what a scheduler has bound.
+
+    Args:
+        cluster: the nodes.
+        census: who runs where; kept up to date for rules about other units.
+
+    Attributes:
+        groups: groups with units on nodes, by id, in the order they were bound.
+        endings: (estimated end, id, group) of those that have an estimate, by end.
+    """
+
+    def __init__(self, cluster: Cluster, census: Census) -> None:
+        self.groups: dict[int, Group] = {}
+        self.endings: list[Ending] = []
+        self._cluster = cluster
+        self._census = census
+        self._units_on: dict[int, dict[int, Unit]] = {}
+        self._node_of: dict[int, int] = {}
+
+    def bind(self, group: Group, places: Sequence[int], now: float) -> None:
+        """Put the units of a group on nodes, in turn."""
+        nodes = self._cluster.nodes
+        group.started = now
+        group.live = len(group.units)
+        for unit, at in zip(group.units, places, strict=True):
+            self._cluster.bind(unit, nodes[at])
+            unit.where = nodes[at].name
+            self._census.count(unit, at, 1)
+            self._units_on.setdefault(at, {})[unit.id] = unit
+            self._node_of[unit.id] = at
+            unit.bound = now
+        group.rate = group.speed.on_nodes([nodes[at] for at in places], group.asked)
+        self.groups[group.id] = group
+        if group.estimate is not None:
+            insort(self.endings, (group.end(group.estimate), group.id, group))
+
+    def leave(self, unit: Unit) -> None:
+        """A unit leaves its node; nothing happens if it was evicted before."""
+        at = self._node_of.pop(unit.id, None)
+        if at is None:
+            return
+        self._forget(unit, at)
+        if unit.node is not None:
+            self._cluster.release(unit)
+
+    def lost(self, node: Node) -> None:
+        """A node is gone; the cluster has told the owners of its units already."""
+        for unit in list(self._units_on.get(node.index, {}).values()):
+            self._forget(unit, self._node_of.pop(unit.id))
+
+    def expected(self, knows: Knows) -> list[Ending]:
+        """(end, id, group) of what runs and has an end, the next end first."""
+        if knows == "estimate":
+            return self.endings
+        return sorted(
+            (group.end(group.work), group.id, group)
+            for group in self.groups.values()
+            if group.work == group.work
+        )
+
+    def _forget(self, unit: Unit, at: int) -> None:
+        del self._units_on[at][unit.id]
+        self._census.count(unit, at, -1)
+        group = unit.group
+        assert group is not None
+        group.live -= 1
+        if group.live == 0:
+            del self.groups[group.id]
+            if group.estimate is not None:
+                ending = (group.end(group.estimate), group.id, group)
+                del self.endings[bisect_left(self.endings, ending)]

@@ -1,6 +1,6 @@
 """How fast is the queue? Jobs per second on a trace, with and without preemption.
 
-python benchmarks/queue.py [--jobs N] [--nodes N]
+python benchmarks/queue.py [--jobs N] [--nodes N] [--load SHARE]
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Block:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def trace(jobs: int, nodes: int) -> None:
-    """Jobs at 0.9 of what nodes of 8 accelerators can do, most of them small and short."""
-    print(f"{jobs:,} jobs on {nodes:,} nodes of 8 accelerators")
+def trace(jobs: int, nodes: int, load: float) -> None:
+    """Jobs at a share of what nodes of 8 accelerators can do, most of them small and short."""
+    print(f"{jobs:,} jobs on {nodes:,} nodes of 8 accelerators, load {load:g}")
     workers = Choice(values=[1.0, 2.0, 4.0, 8.0, 16.0], weights=[0.6, 0.12, 0.15, 0.1, 0.03])
     duration = LogNormal(mean=3600.0, cv=2.0)
-    rate = 0.9 * 8 * nodes / (workers.mean * duration.mean)
+    rate = load * 8 * nodes / (workers.mean * duration.mean)
     for order, discipline, preemption in ARMS:
         kernel = Kernel()
         ctx = Context(kernel, RandomStreams(1), Recorder(kernel))
@@ -80,6 +80,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--nodes", type=int, default=1_000)
+    parser.add_argument("--load", type=float, default=0.9, help="above 1 the queue grows all the time")
     load_builtin()
     given = parser.parse_args()
-    trace(given.jobs, given.nodes)
+    trace(given.jobs, given.nodes, given.load)

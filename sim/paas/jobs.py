@@ -146,6 +146,7 @@ class Jobs:
     def ended(self, job: TrainingJob) -> None:
         """A job is done."""
         del self.unfinished[job.id]
+        self.scheduler.learn(job.served * job.workers * (job.kind.resources.accelerators or 1.0))
         self._record(job, "completed")
         self._look_idle()
 

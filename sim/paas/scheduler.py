@@ -138,10 +138,23 @@ class Scheduler:
         if self._log is not None:
             self._log.queued(group)
         self._waiting.set(self.queue.units)
-        queued = getattr(self._preemption, "queued", None)
-        if queued is not None:
-            queued(group)
+        for policy in (self._preemption, self.order):
+            queued = getattr(policy, "queued", None)
+            if queued is not None:
+                queued(group)
         self._wake()
+
+    def reorder(self, group: Group) -> None:
+        """A waiting group's key has changed: give it its new place in the queue."""
+        self.queue.remove(group)
+        self.queue.add(group, self.ctx.kernel.now)
+        self.wake()
+
+    def learn(self, service: float) -> None:
+        """A job is done after so much service (accelerator seconds); told to an order that learns."""
+        learn = getattr(self.order, "learn", None)
+        if learn is not None:
+            learn(service)
 
     def resize(self, group: Group, workers: int) -> None:
         """Let a waiting elastic group have so many workers when it starts.

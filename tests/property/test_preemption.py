@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf
+from math import floor, inf
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sim.iaas.nodes import Cluster, NodeState, NodeType
 from sim.iaas.resources import Resources
 from sim.kernel.context import Context
-from sim.kernel.distributions import Constant
+from sim.kernel.distributions import Choice, Constant
 from sim.kernel.kernel import Kernel
 from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
@@ -71,8 +71,12 @@ def rows(columns):
     return [dict(zip(plain, values, strict=True)) for values in zip(*plain.values(), strict=True)]
 
 
-def level(service):
-    return sum(service * (1 + 1e-9) >= threshold for threshold in LEVELS)
+def level(service, levels=LEVELS):
+    return sum(service * (1 + 1e-9) >= threshold for threshold in levels)
+
+
+def las(levels):
+    return lambda job, left, had, on: level(had * job.workers, levels) + (0.0 if on else 0.5)
 
 
 KEYS = {
@@ -82,20 +86,41 @@ KEYS = {
     "priority": lambda job, left, had, on: -job.priority,
     "srtf": lambda job, left, had, on: left,
     "srsf": lambda job, left, had, on: left * job.workers,
-    "2d-las": lambda job, left, had, on: level(had * job.workers) + (0.0 if on else 0.5),
+    "2d-las": las(LEVELS),
+    "gittins": lambda job, left, had, on: -gittins(had * job.workers) * (1 + 1e-9 * on),
 }
 
+#: Service that jobs need, equally likely, in accelerator seconds; the quantum is 1.
+SIZES = [1.0, 3.0, 3.0, 3.0, 10.0, 40.0]
+HAIR = 1 + 1e-9
 
-def reference(jobs, capacity, order, discipline):
-    """Ends of all jobs: at each event sort, go from the front, let run what fits, until the next event."""
+
+def gittins(service):
+    """P(over within the next second of service) / E(of what it uses of it), from its definition."""
+    had = floor(service * HAIR)
+    left = [size - had for size in SIZES if size > had]
+    return sum(x <= 1 for x in left) / sum(min(x, 1.0) for x in left) if left else 0.0
+
+
+def reference(jobs, capacity, order, discipline, promote=inf, levels=LEVELS):
+    """Ends of all jobs: at each event sort, go from the front, let run what fits, until the next event.
+
+    `had` is the service that counts: all of it, or with `promote` since the job was last promoted;
+    `away` is the time it has waited since it first lost its place after that.
+    """
     left = [job.work for job in jobs]
     had = [0.0] * len(jobs)
+    away = [0.0] * len(jobs)
     ends = [inf] * len(jobs)
     on: set[int] = set()
     now = 0.0
     while any(end == inf for end in ends):
         here = [i for i, job in enumerate(jobs) if job.arrival <= now and ends[i] == inf]
-        key = KEYS[order]
+        starved = [i for i in here if i not in on and level(had[i] * jobs[i].workers, levels)]
+        for i in starved:
+            if away[i] >= promote * had[i] - 1e-9:
+                had[i] = away[i] = 0.0
+        key = KEYS[order] if levels is LEVELS else las(levels)
         here.sort(key=lambda i: (key(jobs[i], left[i], had[i], i in on), jobs[i].arrival, i))
         free, chosen = capacity, set()
         for i in here:
@@ -108,9 +133,18 @@ def reference(jobs, capacity, order, discipline):
         events = [job.arrival for job in jobs if job.arrival > now] + [now + left[i] for i in on]
         if order == "2d-las":
             for i in on:
-                above = [t for t in LEVELS if t > had[i] * jobs[i].workers * (1 + 1e-9)]
+                above = [t for t in levels if t > had[i] * jobs[i].workers * (1 + 1e-9)]
                 events += [now + above[0] / jobs[i].workers - had[i]] if above else []
+            starved = [i for i in here if i not in on and level(had[i] * jobs[i].workers, levels)]
+            events += [now + promote * had[i] - away[i] for i in starved]
+        if order == "gittins":
+            events += [
+                now + (floor(had[i] * jobs[i].workers * HAIR) + 1) / jobs[i].workers - had[i] for i in on
+            ]
         then = min(events)
+        for i in here:
+            if i not in on and had[i] > 0:
+                away[i] += then - now
         for i in on:
             had[i] += then - now
             left[i] -= then - now
@@ -134,13 +168,75 @@ def traces(most, priorities):
     return jobs()
 
 
+@pytest.mark.parametrize("order", ["srtf", "srsf"])
+@settings(max_examples=15, deadline=None)
+@given(
+    jobs=traces(5, st.just(0)), factors=st.lists(st.sampled_from([0.5, 1.0, 3.0]), min_size=18, max_size=18)
+)
+def test_who_knows_what_is_really_left_ignores_what_was_stated(order, jobs, factors):
+    wrong = [replace(job, estimate=job.work * factor) for job, factor in zip(jobs, factors, strict=False)]
+    found = simulate(wrong, (5,), order, "skip", knows="truth")["jobs"]
+    ends = [row["finished"] for row in sorted(found, key=lambda row: row["id"])]
+    assert ends == pytest.approx(reference(jobs, 5, order, "skip"), abs=1e-6)
+
+
+OPTIONS = {
+    "2d-las": {"thresholds": LEVELS},
+    "gittins": {"service": Choice(values=SIZES), "quantum": 1.0},
+}
+
+
+@st.composite
+def even_traces(draw):
+    """Whole times and sizes that divide the levels: no two moments differ by rounding alone."""
+    made, now = [], 0
+    for _ in range(draw(st.integers(1, 18))):
+        now += draw(st.sampled_from([0, 0, 1, 2, 5]))
+        made.append(Job(float(now), draw(st.sampled_from([1, 2, 3, 4])), float(draw(st.integers(1, 30)))))
+    return made
+
+
+@settings(max_examples=40, deadline=None)
+@given(jobs=even_traces(), promote=st.sampled_from([0.5, 2.0]))
+def test_who_waits_too_long_goes_back_to_the_first_level(jobs, promote):
+    levels = [12.0, 24.0]
+    found = simulate(jobs, (5,), "2d-las", "skip", thresholds=levels, promote=promote)["jobs"]
+    ends = [row["finished"] for row in sorted(found, key=lambda row: row["id"])]
+    assert ends == pytest.approx(reference(jobs, 5, "2d-las", "skip", promote, levels), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("promote", "runs"),
+    [
+        (None, [(0, 0, 9), (1, 9, 39), (0, 39, 50)]),
+        # Promoted at 13.5, it waits for who runs in the first level; then both take turns of 9 s.
+        (0.5, [(0, 0, 9), (1, 9, 18), (0, 18, 27), (1, 27, 36), (0, 36, 38), (1, 38, 50)]),
+    ],
+)
+def test_promotion_by_hand(promote, runs):
+    jobs = [Job(0.0, 1, 20.0), Job(2.0, 1, 30.0)]
+    found = simulate(jobs, (1,), "2d-las", "skip", thresholds=[9.0], promote=promote)["runs"]
+    assert [(r["job"], r["started"], r["ended"]) for r in sorted(found, key=lambda r: r["started"])] == runs
+
+
+def test_the_index_is_learned_from_jobs_that_have_ended():
+    """Those that ended needed 1 or 30: with 5 behind it a job is a long one, and a new one goes first."""
+    past = [Job(40.0 * k, 1, 1.0 if k % 2 else 30.0) for k in range(6)]
+    jobs = [*past, Job(300.0, 1, 20.0), Job(305.0, 1, 1.0)]
+    found = simulate(jobs, (1,), "gittins-history", "skip", quantum=1.0)["jobs"]
+    ends = {row["id"]: row["finished"] for row in found}
+    assert (ends[7], ends[6]) == (306.0, 321.0)
+    # Without a past both are alike, and who runs goes on.
+    found = simulate(jobs[6:], (1,), "gittins-history", "skip", quantum=1.0)["jobs"]
+    assert {row["id"]: row["finished"] for row in found} == {0: 320.0, 1: 321.0}
+
+
 @pytest.mark.parametrize("order", list(KEYS))
 @settings(max_examples=12, deadline=None)
 @given(jobs=traces(5, st.integers(0, 3)), split=st.sampled_from([(5,), (1,) * 5]))
 def test_preemptive_orders_are_sort_and_give(order, jobs, split):
     """On single accelerators the nodes do not matter; ends agree to 1e-6 s."""
-    options = {"thresholds": LEVELS} if order == "2d-las" else {}
-    found = simulate(jobs, split, order, "skip", **options)["jobs"]
+    found = simulate(jobs, split, order, "skip", **OPTIONS.get(order, {}))["jobs"]
     ends = [row["finished"] for row in sorted(found, key=lambda row: row["id"])]
     assert ends == pytest.approx(reference(jobs, 5, order, "skip"), abs=1e-6)
 

@@ -7,7 +7,7 @@ from math import inf
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.iaas.nodes import Cluster, NodeState, NodeType
@@ -41,8 +41,8 @@ class Block:
     columns: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def simulate(jobs, nodes, order, discipline, score="first-fit"):
-    """Start of every job, by the scheduler under test."""
+def simulate(jobs, nodes, order, discipline, score="first-fit", **knows):
+    """Start of every job, by the scheduler under test; `knows` are options of order and discipline."""
     kernel = Kernel()
     ctx = Context(kernel, RandomStreams(1), Recorder(kernel))
     cluster = Cluster(ctx)
@@ -52,8 +52,8 @@ def simulate(jobs, nodes, order, discipline, score="first-fit"):
     scheduler = Scheduler(
         ctx,
         cluster,
-        order=lookup("order", order)(),
-        discipline=lookup("discipline", discipline)(),
+        order=lookup("order", order)(**knows.get("of_order", {})),
+        discipline=lookup("discipline", discipline)(**knows.get("of_discipline", {})),
         filters=[lookup("filter", name)() for name in ("ready", "fit")],
         scores=[(lookup("score", score)(), 1.0)],
     )
@@ -246,3 +246,25 @@ def test_with_exact_estimates_easy_never_delays_the_first_that_waits(jobs):
 def test_the_same_trace_gives_the_same_schedule(jobs, order):
     first = simulate(jobs, (4, 2, 3, 1), order, "easy", score="random")
     assert simulate(jobs, (4, 2, 3, 1), order, "easy", score="random") == first
+
+
+TRUTH = {"knows": "truth"}
+
+
+@pytest.mark.parametrize("discipline", ["easy", "conservative"])
+@pytest.mark.parametrize("order", ["fifo", "sjf", "ljf"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_who_knows_the_truth_schedules_as_if_it_had_been_stated(order, discipline, data):
+    nodes = data.draw(st.sampled_from(CLUSTERS))
+    jobs = data.draw(traces(nodes, per_worker=st.integers(1, 3)))
+    exact = [Job(job.arrival, job.workers, job.work, job.work, job.per_worker) for job in jobs]
+    options = {"of_discipline": TRUTH} | ({} if order == "fifo" else {"of_order": TRUTH})
+    assert simulate(jobs, nodes, order, discipline, **options) == simulate(exact, nodes, order, discipline)
+
+
+def test_what_is_stated_and_what_is_true_lead_to_different_schedules():
+    # Stated 1 and true 9 against stated 5 and true 5: who goes first when the first one ends at 1.
+    jobs = [Job(0.0, 1, 1.0, 1.0), Job(0.5, 1, 9.0, 1.0), Job(0.5, 1, 5.0, 5.0)]
+    assert simulate(jobs, (1,), "sjf", "skip") == [0.0, 1.0, 10.0]
+    assert simulate(jobs, (1,), "sjf", "skip", of_order=TRUTH) == [0.0, 6.0, 1.0]

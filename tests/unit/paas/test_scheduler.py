@@ -373,3 +373,48 @@ class TestElasticPools:
         world.run(until=100.0)
         assert [len(pool.nodes) for pool in world.pools] == [0, 1]
         assert places(group) == [0]
+
+
+def elastic(workers, low, high):
+    group = gang(workers)
+    group.elastic = (low, high)
+    group.make_units = lambda n: gang(n).units
+    return group
+
+
+def test_a_waiting_elastic_group_starts_with_the_workers_it_is_given():
+    world = World(1)
+    first = world.submit(2)
+    group = elastic(4, 2, 8)
+    world.scheduler.submit(group)
+    world.run()
+    assert (places(first), group.live, len(world.scheduler.queue)) == ([0, 0], 0, 1)
+    world.scheduler.resize(group, 2)
+    assert world.scheduler.queue.units == 2
+    world.run()
+    assert places(group) == [0, 0]
+    assert len({unit.id for unit in [*first.units, *group.units]}) == 4
+    assert all(unit.group is group and unit.submitted == group.queued for unit in group.units)
+
+
+@pytest.mark.parametrize("workers", [1, 9])
+def test_an_elastic_group_stays_within_its_bounds(workers):
+    world = World(1)
+    world.submit(4)
+    group = elastic(4, 2, 8)
+    world.scheduler.submit(group)
+    world.run()
+    with pytest.raises(ValueError, match="cannot wait"):
+        world.scheduler.resize(group, workers)
+    assert len(group.units) == 4
+
+
+def test_who_runs_or_is_rigid_is_not_resized():
+    world = World(1)
+    running, rigid = elastic(4, 1, 4), gang(4)
+    world.scheduler.submit(running)
+    world.scheduler.submit(rigid)
+    world.run()
+    for group in (running, rigid):
+        with pytest.raises(ValueError, match="cannot wait"):
+            world.scheduler.resize(group, 2)

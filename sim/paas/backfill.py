@@ -16,6 +16,7 @@ import numpy as np
 from sim.iaas.room import Floats, after, give, pack, slots, take
 from sim.paas.placement import Placer
 from sim.paas.policies.filters import Mask
+from sim.paas.queue import Bucket
 from sim.paas.units import Group, Knows, Unit
 
 #: (end by its estimate, id, group) of groups that run.
@@ -66,6 +67,10 @@ class Reservation:
     def ends_by(self, group: Group, now: float) -> bool:
         """Whether a group started now might end by `until`."""
         return now + group.soonest(self._knows) <= self.until
+
+    def next_short(self, bucket: Bucket, at: int, now: float) -> int:
+        """Position from `at` on of the next group that might: all longer ones of a bucket are held alike."""
+        return bucket.next_short(at, self.until - now, self._knows, lambda group: self.ends_by(group, now))
 
     def keeps(self, group: Group, places: Sequence[int], now: float) -> bool:
         """Whether it does on those nodes."""

@@ -7,17 +7,21 @@ each shape, however many groups wait.
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from sim.paas.units import Group, Shape, Unit
+from sim.paas.units import Group, Knows, Shape, Unit
 
 if TYPE_CHECKING:
     from sim.paas.policies.order import Order
 
 #: (key of the order, submitted, rank, group): ranks are unique, so groups are never compared.
 Entry = tuple[float, float, int, Group]
+
+#: Groups that are looked at one by one before those of the right length are sought out.
+_LOOKS = 16
 
 
 class Bucket:
@@ -29,16 +33,63 @@ class Bucket:
         samples: one unit of each kind in such a group.
     """
 
-    __slots__ = ("blocked", "entries", "samples")
+    __slots__ = ("_by_length", "blocked", "entries", "samples")
 
     def __init__(self, group: Group) -> None:
         self.entries: list[Entry] = []
+        #: (seconds to its end at the soonest, entry) of all groups, where somebody asked for it.
+        self._by_length: dict[Knows, list[tuple[float, Entry]]] = {}
         self.blocked = False
         self.samples: list[Unit] = []
         first = 0
         for _, count in group.shape:
             self.samples.append(group.units[first])
             first += count
+
+    def add(self, made: Entry) -> None:
+        """Put a group into its place."""
+        insort(self.entries, made)
+        for knows, lengths in self._by_length.items():
+            insort(lengths, (made[3].soonest(knows), made))
+
+    def remove(self, made: Entry) -> None:
+        """Take a group out."""
+        del self.entries[bisect_left(self.entries, made)]
+        for knows, lengths in self._by_length.items():
+            del lengths[bisect_left(lengths, (made[3].soonest(knows), made))]
+
+    def replace(self, entries: list[Entry]) -> None:
+        """Hold the same groups under new keys."""
+        self.entries = entries
+        self._by_length.clear()
+
+    def next_short(self, at: int, limit: float, knows: Knows, ends_by: Callable[[Group], bool]) -> int:
+        """Position of the first group from `at` on that may end in time; behind the last if there is none.
+
+        Where many are short one is found at once; where few are, those few are looked through.
+
+        Args:
+            at: position to begin at.
+            limit: seconds it may take, about.
+            knows: of its running time.
+            ends_by: whether it is exactly short enough.
+        """
+        entries = self.entries
+        close = min(at + _LOOKS, len(entries))
+        for place in range(at, close):
+            if ends_by(entries[place][3]):
+                return place
+        if close == len(entries):
+            return close
+        lengths = self._by_length.get(knows)
+        if lengths is None:
+            lengths = sorted((each[3].soonest(knows), each) for each in entries)
+            self._by_length[knows] = lengths
+        first = entries[close]
+        # Rounding must not leave out one that is exactly short enough.
+        short = lengths[: bisect_right(lengths, limit * (1 + 1e-9) + 1e-9, key=itemgetter(0))]
+        found = min((each for _, each in short if each >= first and ends_by(each[3])), default=None)
+        return len(entries) if found is None else bisect_left(entries, found)
 
 
 class WaitingQueue:
@@ -69,7 +120,7 @@ class WaitingQueue:
         if bucket is None:
             bucket = self.buckets[key] = Bucket(group)
         made = entry(self.order, group, now)
-        insort(bucket.entries, made)
+        bucket.add(made)
         self._entries[group.id] = made
         self.units += len(group.units)
         return bucket
@@ -78,7 +129,7 @@ class WaitingQueue:
         """Take a group out, wherever it stands."""
         made = self._entries.pop(group.id)
         bucket = self.buckets[group.shape, group.preemptible]
-        del bucket.entries[bisect_left(bucket.entries, made)]
+        bucket.remove(made)
         if not bucket.entries:
             del self.buckets[group.shape, group.preemptible]
         self.units -= len(group.units)
@@ -89,7 +140,7 @@ class WaitingQueue:
         if renew is not None:
             renew(now)
         for bucket in self.buckets.values():
-            bucket.entries = sorted(entry(self.order, each[3], now) for each in bucket.entries)
+            bucket.replace(sorted(entry(self.order, each[3], now) for each in bucket.entries))
             for each in bucket.entries:
                 self._entries[each[3].id] = each
 

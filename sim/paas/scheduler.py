@@ -363,8 +363,8 @@ class Scheduler:
             elif gate is not None and (bucket.blocked or isinstance(gate, Plan)):
                 at = self._wait(group, at, bucket, gate)
             else:
-                assert gate is not None
-                at = _next_short(bucket, at + 1, now, gate)
+                assert isinstance(gate, Reservation)
+                at = gate.next_short(bucket, at + 1, now)
             if at < len(bucket.entries):
                 heapreplace(heads, (bucket.entries[at], at, bucket))
             else:
@@ -425,11 +425,3 @@ class Scheduler:
             self._log.left(group)
         self.roster.bind(group, places, now)
         self._preemption.bound(group, self)
-
-
-def _next_short(bucket: Bucket, at: int, now: float, gate: Gate) -> int:
-    """Position of the bucket's next group that ends in time: all longer ones are held alike."""
-    entries = bucket.entries
-    while at < len(entries) and not gate.ends_by(entries[at][3], now):
-        at += 1
-    return at

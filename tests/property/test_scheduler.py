@@ -18,7 +18,9 @@ from sim.kernel.kernel import Kernel
 from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
 from sim.paas.jobs import JobClass, Jobs
+from sim.paas.queue import WaitingQueue
 from sim.paas.scheduler import Scheduler
+from sim.paas.units import Group, Unit
 from sim.registry import load_builtin, lookup
 
 load_builtin()
@@ -268,3 +270,27 @@ def test_what_is_stated_and_what_is_true_lead_to_different_schedules():
     jobs = [Job(0.0, 1, 1.0, 1.0), Job(0.5, 1, 9.0, 1.0), Job(0.5, 1, 5.0, 5.0)]
     assert simulate(jobs, (1,), "sjf", "skip") == [0.0, 1.0, 10.0]
     assert simulate(jobs, (1,), "sjf", "skip", of_order=TRUTH) == [0.0, 6.0, 1.0]
+
+
+@given(data=st.data())
+def test_the_next_short_group_is_that_of_a_plain_search(data):
+    """Whichever way it is found: one by one, or among those of the right length."""
+    lengths = data.draw(st.lists(st.floats(0.1, 100.0), min_size=1, max_size=80))
+    limit = data.draw(st.sampled_from([0.0, 0.5, 5.0, 50.0, 200.0]))
+    queue = WaitingQueue(lookup("order", "fifo")())
+    groups = []
+    for number, length in enumerate(lengths):
+        unit = Unit("worker", "j", Resources(cpu=1))
+        group = Group([unit], submitted=float(data.draw(st.integers(0, 5))), estimate=length, rank=number)
+        group.id = number
+        queue.add(group, 0.0)
+        groups.append(group)
+    for group in data.draw(st.lists(st.sampled_from(groups), unique=True)):
+        (bucket,) = queue.buckets.values()
+        entries = [entry[3] for entry in bucket.entries]
+        for at in range(0, len(entries), 7):
+            plain = [k for k in range(at, len(entries)) if entries[k].estimate <= limit]
+            found = bucket.next_short(at, limit, "estimate", lambda one: one.estimate <= limit)
+            assert found == (plain[0] if plain else len(entries))
+        if len(entries) > 1:
+            queue.remove(group)

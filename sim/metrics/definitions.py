@@ -165,6 +165,24 @@ missed | fraction | low | missed deadlines
     of the jobs with a deadline that were done, or whose deadline had passed when the run ended: share done
     late or not at all
 """,
+    "queues.<queue>": """
+submitted | count | - | jobs
+    jobs of the tenant submitted in the window
+completed | count | high | completed jobs
+    of those, jobs done by the end of the run
+jct.mean | duration | low | mean completion time
+    mean time from submission to the end of the work, of the completed
+wait.mean | duration | low | mean wait
+    mean time from submission to first running, of the jobs that ran
+wait.p99 | duration | low | p99 wait
+    time within which 99 % of the jobs that ran were started
+used | count | - | accelerators held
+    mean number of accelerators that its jobs held
+borrowed | count | - | accelerators borrowed
+    mean number of those beyond the queue's own quota
+of_nominal | fraction | - | of its quota
+    mean number of accelerators held over the queue's own quota
+""",
     "total": """
 cost | money | low | cost
     nodes and traffic

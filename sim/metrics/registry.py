@@ -45,7 +45,7 @@ class Metric:
         object.__setattr__(self, "regex", re.compile(text))
 
 
-_SCOPE = re.compile(r"<(app|service|pool|link)>")
+_SCOPE = re.compile(r"<(app|service|pool|link|queue)>")
 _STEADY = re.compile(r"latency|queue|wait|in_system|jct|delay|slowdown|finish_time")
 
 

@@ -40,6 +40,7 @@ RANGES = 16
 #: Reasons that no filter gives.
 TOO_FEW = "too few places for the whole gang"
 WOULD_DELAY = "would delay a job ahead of it"
+OVER_QUOTA = "the quota of its queue is used up"
 
 Reasons = list[tuple[str, Mask]]
 #: A row of `decisions` without its last two columns.
@@ -241,6 +242,12 @@ class DecisionLog:
             if left.any():
                 reasons.append((TOO_FEW, left))
             self._looks.append(_Look(unit, reasons, 0, -1))
+
+    def over_quota(self, unit: Unit) -> None:
+        """The queue of the group's tenant has too little left of its quota; no node was looked at."""
+        if self.active:
+            everywhere = np.ones(len(self._cluster.nodes), dtype=np.bool_)
+            self._looks.append(_Look(unit, [(OVER_QUOTA, everywhere)], 0, -1))
 
     # ---------------------------------------------------------------- rows
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,24 +61,30 @@ def _on_one_node(group: Group, lower: list[Group], scheduler: Scheduler) -> Plan
 
 
 def _anywhere(group: Group, lower: list[Group], placer: Placer) -> Plan | None:
-    free = placer.cluster.room
-
     def keeps(stay: Sequence[Runner]) -> bool:
         kept = {each.id for each in stay}
-        before: dict[int, Floats] = {}
-        try:
-            for each in lower:
-                for unit in each.units if each.id not in kept else ():
-                    if unit.node is not None:
-                        at = unit.node.index
-                        before.setdefault(at, free[at].copy())
-                        give(free, at, unit.resources, unit.devices)
+        with without([each for each in lower if each.id not in kept], placer):
             return placer.place(group) is not None
-        finally:
-            for at, row in before.items():
-                free[at] = row
 
     return plan(group.priority, _runners(lower), keeps)
+
+
+@contextmanager
+def without(groups: Iterable[Group], placer: Placer) -> Iterator[None]:
+    """A trial: the room on the nodes as if these groups did not run."""
+    free = placer.cluster.room
+    before: dict[int, Floats] = {}
+    try:
+        for group in groups:
+            for unit in group.units:
+                if unit.node is not None:
+                    at = unit.node.index
+                    before.setdefault(at, free[at].copy())
+                    give(free, at, unit.resources, unit.devices)
+        yield
+    finally:
+        for at, row in before.items():
+            free[at] = row
 
 
 def _runners(groups: Iterable[Group]) -> list[Runner]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: (key of the order, submitted, rank, group): ranks are unique, so groups are never compared.
 Entry = tuple[float, float, int, Group]
 
+#: What groups of one bucket have in common.
+Alike = tuple[tuple[tuple[Shape, int], ...], bool, str]
+
 #: Groups that are looked at one by one before those of the right length are sought out.
 _LOOKS = 16
 
@@ -96,15 +99,17 @@ class WaitingQueue:
     """Groups that wait for nodes.
 
     Attributes:
-        buckets: the non-empty buckets by shape and by whether they are preempted whole, in order of creation.
+        buckets: the non-empty buckets by shape, by whether they are preempted whole, and by tenant where
+            tenants have quotas; in order of creation.
         units: units of all groups.
         order: which of them is tried first.
     """
 
-    def __init__(self, order: Order) -> None:
-        self.buckets: dict[tuple[tuple[tuple[Shape, int], ...], bool], Bucket] = {}
+    def __init__(self, order: Order, *, by_tenant: bool = False) -> None:
+        self.buckets: dict[Alike, Bucket] = {}
         self.units = 0
         self.order = order
+        self._by_tenant = by_tenant
         self._entries: dict[int, Entry] = {}
 
     def __len__(self) -> int:
@@ -115,7 +120,7 @@ class WaitingQueue:
 
     def add(self, group: Group, now: float) -> Bucket:
         """Put a group into its place; returns its bucket."""
-        key = (group.shape, group.preemptible)
+        key = self._alike(group)
         bucket = self.buckets.get(key)
         if bucket is None:
             bucket = self.buckets[key] = Bucket(group)
@@ -128,10 +133,11 @@ class WaitingQueue:
     def remove(self, group: Group) -> None:
         """Take a group out, wherever it stands."""
         made = self._entries.pop(group.id)
-        bucket = self.buckets[group.shape, group.preemptible]
+        key = self._alike(group)
+        bucket = self.buckets[key]
         bucket.remove(made)
         if not bucket.entries:
-            del self.buckets[group.shape, group.preemptible]
+            del self.buckets[key]
         self.units -= len(group.units)
 
     def refresh(self, now: float) -> None:
@@ -143,6 +149,9 @@ class WaitingQueue:
             bucket.replace(sorted(entry(self.order, each[3], now) for each in bucket.entries))
             for each in bucket.entries:
                 self._entries[each[3].id] = each
+
+    def _alike(self, group: Group) -> Alike:
+        return group.shape, group.preemptible, group.tenant if self._by_tenant else ""
 
     def groups(self) -> Iterator[Group]:
         """All groups in order of the queue."""

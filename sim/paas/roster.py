@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sim.iaas.nodes import Cluster, Node
 from sim.paas.backfill import Ending
 from sim.paas.company import Census
+from sim.paas.quota.ledger import Ledger
 from sim.paas.units import Group, Knows, Unit
 
 
@@ -17,17 +18,19 @@ class Roster:
     Args:
         cluster: the nodes.
         census: who runs where; kept up to date for rules about other units.
+        quotas: what tenants use of their quotas; kept up to date too.
 
     Attributes:
         groups: groups with units on nodes, by id, in the order they were bound.
         endings: (estimated end, id, group) of those that have an estimate, by end.
     """
 
-    def __init__(self, cluster: Cluster, census: Census) -> None:
+    def __init__(self, cluster: Cluster, census: Census, quotas: Ledger | None = None) -> None:
         self.groups: dict[int, Group] = {}
         self.endings: list[Ending] = []
         self._cluster = cluster
         self._census = census
+        self._quotas = quotas
         self._units_on: dict[int, dict[int, Unit]] = {}
         self._node_of: dict[int, int] = {}
 
@@ -45,6 +48,8 @@ class Roster:
             unit.bound = now
         group.rate = group.speed.on_nodes([nodes[at] for at in places], group.asked)
         self.groups[group.id] = group
+        if self._quotas is not None:
+            self._quotas.take(group)
         if group.estimate is not None:
             insort(self.endings, (group.end(group.estimate), group.id, group))
 
@@ -80,6 +85,8 @@ class Roster:
         group.live -= 1
         if group.live == 0:
             del self.groups[group.id]
+            if self._quotas is not None:
+                self._quotas.give(group)
             if group.estimate is not None:
                 ending = (group.end(group.estimate), group.id, group)
                 del self.endings[bisect_left(self.endings, ending)]

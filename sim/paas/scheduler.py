@@ -31,6 +31,7 @@ from sim.paas.policies.order import Order
 from sim.paas.policies.preemption import NoPreemption, Preemption
 from sim.paas.policies.scores import Score
 from sim.paas.queue import Bucket, Entry, WaitingQueue
+from sim.paas.quota.ledger import Ledger
 from sim.paas.roster import Roster
 from sim.paas.units import Group, Knows, Shape, Unit
 
@@ -50,12 +51,14 @@ class Scheduler:
         pools: elastic pools to ask for nodes when groups wait.
         node_scaling: when and how elastic pools grow; None: at once, first fit, cheapest pool first.
         ties: which of several nodes with the best score: the first, or any (from a stream of its own).
+        quotas: of the tenants; None: nobody is limited.
 
     Attributes:
         queue: groups that wait.
         order: which of them is tried first.
         roster: who runs, and where.
         passes: passes over the queue so far.
+        quotas: of the tenants, if they have any.
     """
 
     def __init__(
@@ -72,16 +75,18 @@ class Scheduler:
         pools: Sequence[NodePool] = (),
         ties: Literal["first", "random"] = "first",
         node_scaling: NodeScaling | None = None,
+        quotas: Ledger | None = None,
     ) -> None:
         self.ctx = ctx
         self.cluster = cluster
-        self.queue = WaitingQueue(order)
+        self.queue = WaitingQueue(order, by_tenant=quotas is not None)
         log = None
         if decisions != "off":
             log = DecisionLog(ctx, cluster, self.queue, discipline, scores, decisions)
         rng = ctx.streams.stream("paas/scheduler/ties") if ties == "random" else None
         self.placer = Placer(cluster, filters, scores, log, rng)
-        self.roster = Roster(cluster, self.placer.census)
+        self.roster = Roster(cluster, self.placer.census, quotas)
+        self.quotas = quotas
         self.passes = 0
         self.order = order
         self._preemption = preemption or NoPreemption()
@@ -202,6 +207,8 @@ class Scheduler:
 
     def possible(self, group: Group) -> bool:
         """Whether the group would fit if nothing else ran and elastic pools had all the nodes they may."""
+        if self.quotas is not None and not self.quotas.possible(group):
+            return False
         if group.shape not in self._possible:
             self._possible[group.shape] = ever_fits(group, self.placer, self._pools)
         return self._possible[group.shape]
@@ -343,10 +350,22 @@ class Scheduler:
         # (next entry of a bucket, its position there, the bucket): entries are unique.
         heads: list[tuple[Entry, int, Bucket]] = [(b.entries[0], 0, b) for b in self._eligible()]
         heapify(heads)
+        held: set[str] = set()
         while heads:
             (*_, group), at, bucket = heads[0]
-            places = None if bucket.blocked else self._try(group, bucket, gate, now)
-            if places is not None:
+            short = self.quotas is not None and self.quotas.short(group)
+            if group.tenant in held:
+                places = None
+            elif short:
+                places = self._reclaim(group, gate, now)
+            else:
+                places = None if bucket.blocked else self._try(group, bucket, gate, now)
+            if places is None and (short or group.tenant in held):
+                # Those behind it in the bucket ask for as much; in a strict queue all behind it wait.
+                at = len(bucket.entries)
+                if not self._discipline.overtaking:
+                    held.add(group.tenant)
+            elif places is not None:
                 self._bind(group, places, now)
                 started.append(group)
                 if self._late:
@@ -404,6 +423,17 @@ class Scheduler:
             self._log.begin(group)
         places = self.placer.place(group, gate)
         bucket.blocked = places is None and not self.placer.enough(group)
+        return places
+
+    def _reclaim(self, group: Group, gate: Gate | None, now: float) -> list[int] | None:
+        """Nodes for a group beyond its quota, if others have to give back what they borrowed, or None."""
+        places = None
+        if getattr(self._preemption, "reclaims", False) and (gate is None or gate.open):
+            places = self._make_room(group, now)
+        if places is None and self._log is not None:
+            self._log.begin(group)
+            self._log.over_quota(group.units[0])
+            self._log.end(False)
         return places
 
     def _make_room(self, group: Group, now: float) -> list[int] | None:

@@ -29,6 +29,9 @@ from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
 from sim.paas.jobs import JobClass, Jobs
 from sim.paas.policies.filters import DEFAULT
+from sim.paas.quota.ledger import Ledger
+from sim.paas.quota.reclaim import Rules
+from sim.paas.quota.tree import Tree
 from sim.paas.replicaset import ReplicaBounds
 from sim.paas.scheduler import Scheduler
 from sim.paas.scrape import Scrape
@@ -216,7 +219,20 @@ def _scheduler(platform: Platform) -> Scheduler:
         pools=[pool for pool in platform.pools if pool.maximum > pool.minimum],
         ties=wanted.ties,
         node_scaling=fresh(platform.scenario.platform.node_scaling),
+        quotas=_quotas(platform),
     )
+
+
+def _quotas(platform: Platform) -> Ledger | None:
+    wanted = platform.scenario.platform.scheduler
+    if not wanted.queues:
+        return None
+    tree = Tree(
+        {name: (queue.quota(), queue.cohort) for name, queue in wanted.queues.items()},
+        {name: (cohort.quota(), cohort.parent) for name, cohort in wanted.cohorts.items()},
+    )
+    rules = {name: Rules(**queue.preemption.model_dump()) for name, queue in wanted.queues.items()}
+    return Ledger(platform.ctx, tree, rules)
 
 
 def _store(platform: Platform) -> ObjectStore | None:

@@ -13,6 +13,7 @@ from sim.errors import did_you_mean
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.document import Location
 from sim.scenario.faults import Problem, unknown_name
+from sim.scenario.quota_checks import check_quotas
 from sim.scenario.reach import check_reach
 from sim.scenario.spec import Application, Instance, JobClass, Pool, Resources, Scenario, Service
 from sim.scenario.study_checks import check_study
@@ -30,6 +31,7 @@ def check(scenario: Scenario) -> list[Problem]:
         *_faults(scenario),
         *_services(scenario),
         *_jobs(scenario),
+        *check_quotas(scenario),
         *_applications(scenario),
         *check_reach(scenario),
         *check_study(scenario),

@@ -50,6 +50,10 @@ def facts(scenario: Scenario, ended: dict[str, Any]) -> dict[str, Any]:
         },
         "links": {name: _link(link) for name, link in infrastructure.network.links.items()},
         "jobs": list(scenario.platform.jobs),
+        "queues": {
+            name: queue.nominal.accelerators or 0.0
+            for name, queue in scenario.platform.scheduler.queues.items()
+        },
         "window": [scenario.warmup, max(end, scenario.warmup)],
         "ended": ended,
     }

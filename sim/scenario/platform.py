@@ -14,6 +14,8 @@ from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import Constant
 from sim.paas.policies.filters import DEFAULT as DEFAULT_FILTERS
 from sim.paas.policies.scores.kubernetes import PROFILE
+from sim.paas.quota.reclaim import Reclaim, Within
+from sim.paas.quota.tree import Quota
 from sim.scenario.faults import Problem, Problems, shown
 from sim.scenario.fields import DistributionOf, Marker, Name, PolicyField, Spec
 from sim.scenario.infrastructure import Bounds, Count, Duration
@@ -112,6 +114,72 @@ class Autoscaler(PolicyField):
         return {"anyOf": [PolicyField.json_schema(self), manifest]}
 
 
+class Limits(Spec):
+    """Amounts per resource; what is not named is not limited."""
+
+    cpu: Cores | None = Field(default=None, description="virtual cores")
+    memory: Bytes | None = Field(default=None, description="main memory")
+    accelerators: Annotated[float, Ge(0), Le(1e6)] | None = Field(default=None, description="accelerators")
+    disk: Bytes | None = Field(default=None, description="local disk")
+
+    def named(self) -> dict[str, float]:
+        """Amounts by resource, of those given."""
+        return {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+
+
+class Shared(Spec):
+    """What a queue and a cohort have alike."""
+
+    nominal: Limits = Field(default=Limits(), description="its own; what no quota names is not limited")
+    borrowing: Limits = Field(
+        default=Limits(), description="how much of others' it may use; all unless given"
+    )
+    lending: Limits = Field(
+        default=Limits(), description="how much of its own others may use; all unless given"
+    )
+    weight: Annotated[float, Ge(0), Le(1e6)] = Field(default=1.0, description="of its claim to a fair share")
+
+    def quota(self) -> Quota:
+        """As the rules see it."""
+        return Quota(self.nominal.named(), self.borrowing.named(), self.lending.named(), self.weight)
+
+
+class Cohort(Shared):
+    """Queues that lend each other what they do not use (Kueue)."""
+
+    parent: str | None = Field(default=None, description="cohort it belongs to itself")
+
+
+class Reclaims(Spec):
+    """Whose place a job of a queue may take, with `preemption: quota`."""
+
+    within_queue: Within = Field(default="never", description="of jobs in the same queue")
+    reclaim: Reclaim = Field(default="never", description="of jobs whose queues borrow")
+    borrow: bool = Field(
+        default=False, description="of jobs of lower priority elsewhere even while its own queue borrows"
+    )
+    threshold: Priority | None = Field(
+        default=None, description="highest priority that `borrow` may take the place of; any below its own"
+    )
+
+    @model_validator(mode="after")
+    def _together(self) -> Reclaims:
+        if self.borrow and self.reclaim == "never":
+            raise ValueError("`borrow` needs `reclaim: lower-priority` or `any`")
+        if self.threshold is not None and not self.borrow:
+            raise ValueError("`threshold` is about `borrow: true`")
+        return self
+
+
+class Queue(Shared):
+    """The quota of one tenant's jobs."""
+
+    cohort: str | None = Field(
+        default=None, description="cohort it borrows from and lends to; none unless given"
+    )
+    preemption: Reclaims = Field(default=Reclaims(), description="what its jobs may do to others")
+
+
 class Scheduler(Spec):
     """How waiting units (replicas, workers) get their nodes."""
 
@@ -137,6 +205,11 @@ class Scheduler(Spec):
     ties: Literal["first", "random"] = Field(
         default="first", description="which of several nodes with the best score: the first, or any"
     )
+
+    queues: dict[Name, Queue] = Field(
+        default={}, description="quotas by tenant; jobs of other tenants, and services, are not limited"
+    )
+    cohorts: dict[Name, Cohort] = Field(default={}, description="cohorts of queues, by name")
 
     @model_validator(mode="before")
     @classmethod

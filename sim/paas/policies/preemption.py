@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
-from sim.paas.evicting import victims_by_priority
+from sim.paas.evicting import victims_by_priority, without
+from sim.paas.quota.reclaim import Held, classic, fair
 from sim.paas.running import RunningLine, make_room
 from sim.registry import policy
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class Preemption(Protocol):
     """What the scheduler needs of a preemption policy.
+
+    With an attribute `reclaims` that is true it is asked also for a group whose queue lacks quota.
 
     Attributes:
         evicts: whether a waiting group may take the place of a running one.
@@ -97,3 +100,39 @@ class ByPriority:
     def victims(self, group: Group, scheduler: Scheduler, now: float) -> Sequence[Group]:
         """Groups of lower priority, on one node for a single unit, anywhere for a gang."""
         return victims_by_priority(group, scheduler)
+
+
+@policy("preemption", "quota")
+class ByQuota:
+    """A queue gets back what others borrow of its quota: Kueue's preemption, for `scheduler.queues`.
+
+    A workload that lacks quota takes it from those that borrow what is its queue's own, and by
+    priority from others, as the `preemption` of its queue allows. `classic` takes from the least
+    important first; `fair` from the queue with the largest dominant share, as long as the other's
+    stays below it. Who gives way saves its state. A workload that has quota but finds no nodes waits.
+    """
+
+    sharing: Literal["classic", "fair"] = "classic"
+
+    evicts: ClassVar[bool] = True
+    graceful: ClassVar[bool] = True
+    reclaims: ClassVar[bool] = True
+
+    def bound(self, group: Group, scheduler: Scheduler) -> None:
+        """Nothing to note."""
+
+    def victims(self, group: Group, scheduler: Scheduler, now: float) -> Sequence[Group]:
+        """Groups of the cohort that have to go, once the group finds nodes without them."""
+        quotas = scheduler.quotas
+        if quotas is None or not quotas.short(group):
+            return ()
+        groups = scheduler.roster.groups
+
+        def fits(gone: Sequence[Held]) -> bool:
+            with without([groups[each.id] for each in gone], scheduler.placer):
+                return scheduler.placer.place(group) is not None
+
+        choose = fair if self.sharing == "fair" else classic
+        held = [each for each in quotas.holders() if groups[each.id].preemptible]
+        chosen = choose(quotas.tree, quotas.held(group), held, quotas.rules(group), fits)
+        return [groups[each.id] for each in chosen]

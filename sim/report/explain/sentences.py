@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sim.paas.decisions import TOO_FEW, WOULD_DELAY
+from sim.paas.decisions import OVER_QUOTA, TOO_FEW, WOULD_DELAY
 from sim.report.explain.records import called
 from sim.report.explain.waits import BEHIND, UNTOLD
 from sim.report.explain.whatif import amount
@@ -183,6 +183,8 @@ def _because(each: Json) -> str:
         return f"would have delayed {whom}{until}"
     if reason == UNTOLD:
         return "was not tried, for a reason that was not recorded"
+    if reason == OVER_QUOTA:
+        return "waited for quota: its queue had used up its own and what it may borrow"
     if reason == TOO_FEW:
         return "found too few places for its whole gang"
     if reason == "too little free":

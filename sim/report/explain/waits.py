@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 
-from sim.paas.decisions import WOULD_DELAY
+from sim.paas.decisions import OVER_QUOTA, WOULD_DELAY
 from sim.report.explain.records import Records, Row, Stay
 
 #: Reasons that no attempt gives.
@@ -89,6 +89,13 @@ class Waits:
             return []
         shape, mine = int(joined["shape"]), int(joined["group"])
         times, rows = self._told.get(shape, ([], []))
+        if any(row["reason"] == OVER_QUOTA for row in rows):
+            # What a queue lacks is nothing to the groups of another.
+            tenant = self._tenant(stay.owner)
+            rows = [
+                row for row in rows if row["reason"] != OVER_QUOTA or self._tenant(row["owner"]) == tenant
+            ]
+            times = [row["time"] for row in rows]
         told = rows[bisect_right(times, start) : bisect_right(times, end)]
         told = [*self._before(times, rows, start), *told]
         first = max(0, bisect_right(self._hold_times, start) - 1)
@@ -111,6 +118,10 @@ class Waits:
             if until > time:
                 _extend(spans, _span(time, until, hold, answer, mine))
         return spans or [Span(start, end, UNTOLD, "", inf, None)]
+
+    def _tenant(self, owner: str) -> object:
+        job = self._records.jobs.get(owner)
+        return None if job is None else job["tenant"]
 
     def _before(self, times: list[float], rows: list[Row], start: float) -> list[Row]:
         """The last thing that one of its like was told that was still in line when it came."""

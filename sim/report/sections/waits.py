@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sim.paas.decisions import TOO_FEW, WOULD_DELAY
+from sim.paas.decisions import OVER_QUOTA, TOO_FEW, WOULD_DELAY
 from sim.report import charts
 from sim.report.charts import Chart
 from sim.report.explain.records import Records
@@ -17,7 +17,12 @@ from sim.report.sections.scope import MOST, Scope
 EXAMPLES = 4
 
 #: Names of reasons that would not fit into a legend.
-_SHORT = {BEHIND: "behind the first", TOO_FEW: "gang does not fit", WOULD_DELAY: "would delay another"}
+_SHORT = {
+    BEHIND: "behind the first",
+    TOO_FEW: "gang does not fit",
+    WOULD_DELAY: "would delay another",
+    OVER_QUOTA: "over quota",
+}
 
 _READING = (
     "Mean time a job spent in line, by what kept it from starting. Too little free, or a gang that does not "

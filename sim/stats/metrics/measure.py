@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.kernel.outcome import Outcome
-from sim.stats.metrics import infrastructure, jobs, requests, services
+from sim.stats.metrics import infrastructure, jobs, queues, requests, services
 from sim.stats.view import View, ratio
 
 
@@ -14,12 +14,12 @@ def measure(outcome: Outcome) -> dict[str, float]:
     followed to the end of the run. Everything else is integrated over the window.
     """
     view = View(outcome)
-    found = (
-        requests.measure(view) | services.measure(view) | infrastructure.measure(view) | jobs.measure(view)
-    )
-    for part in ("completed", "dropped", "slo_violations"):
-        found.setdefault(f"total.{part}", 0.0)
+    found: dict[str, float] = {}
+    for part in (requests, services, infrastructure, jobs, queues):
+        found |= part.measure(view)
+    for name in ("completed", "dropped", "slo_violations"):
+        found.setdefault(f"total.{name}", 0.0)
     thousands = found["total.completed"] / 1000
-    for part in ("cost", "energy", "carbon"):
-        found[f"total.{part}_per_1000"] = ratio(found[f"total.{part}"], thousands)
+    for name in ("cost", "energy", "carbon"):
+        found[f"total.{name}_per_1000"] = ratio(found[f"total.{name}"], thousands)
     return found

@@ -30,7 +30,11 @@ infrastructure:
       near: {between: [city, plant], latency: 2ms, bandwidth: 1Gbps}
       far: {between: [plant, hall], latency: 10ms, bandwidth: 1Gbps}
 platform:
-  scheduler: {}
+  scheduler:
+    cohorts: {all: {}}
+    queues:
+      vision: {cohort: all, nominal: {accelerators: 6}, preemption: {reclaim: any}}
+      speech: {cohort: all, nominal: {accelerators: 4}, preemption: {reclaim: any}}
   services:
     near:
       site: plant

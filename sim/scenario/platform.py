@@ -114,7 +114,7 @@ class Autoscaler(PolicyField):
         return {"anyOf": [PolicyField.json_schema(self), manifest]}
 
 
-class Limits(Spec):
+class Amounts(Spec):
     """Amounts per resource; what is not named is not limited."""
 
     cpu: Cores | None = Field(default=None, description="virtual cores")
@@ -130,12 +130,12 @@ class Limits(Spec):
 class Shared(Spec):
     """What a queue and a cohort have alike."""
 
-    nominal: Limits = Field(default=Limits(), description="its own; what no quota names is not limited")
-    borrowing: Limits = Field(
-        default=Limits(), description="how much of others' it may use; all unless given"
+    nominal: Amounts = Field(default=Amounts(), description="its own; what no quota names is not limited")
+    borrowing: Amounts = Field(
+        default=Amounts(), description="how much of others' it may use; all unless given"
     )
-    lending: Limits = Field(
-        default=Limits(), description="how much of its own others may use; all unless given"
+    lending: Amounts = Field(
+        default=Amounts(), description="how much of its own others may use; all unless given"
     )
     weight: Annotated[float, Ge(0), Le(1e6)] = Field(default=1.0, description="of its claim to a fair share")
 

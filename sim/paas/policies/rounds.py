@@ -11,7 +11,7 @@ import numpy as np
 from sim.paas.claims import claim_of, kind_of, paced, supply_of
 from sim.paas.policies.allocation.base import Allocation, Claim, Floats, Resizing, Supply, usable
 from sim.paas.policies.filters import Mask
-from sim.paas.policies.forecasters import OfKind
+from sim.paas.policies.nested import OfKind
 from sim.paas.queue import entry
 from sim.paas.turns import Turns
 from sim.registry import policy

@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from sim.paas.policies.forecasters import Autoregressive, Ewma, Forecast, HoltWinters, OfKind, SeasonalNaive
+from sim.paas.policies.forecasters import (
+    Autoregressive,
+    Ensemble,
+    Ewma,
+    Forecast,
+    GradientBoosting,
+    HoltWinters,
+    Perceptron,
+    SeasonalNaive,
+)
+from sim.paas.policies.nested import OfKind
 from sim.registry import fresh
 
 WIDTH = 60.0
@@ -20,6 +30,11 @@ ALL = [
     HoltWinters(season=24 * WIDTH),
     Autoregressive(4),
     Autoregressive(2, season=24 * WIDTH),
+    GradientBoosting(season=24 * WIDTH, trees=8, refit=30),
+    Perceptron(season=0.0, refit=30, iterations=20),
+    Ensemble(
+        [Ewma(0.4), SeasonalNaive(season=24 * WIDTH), Perceptron(0.0, refit=30, iterations=9)], window=9
+    ),
 ]
 
 
@@ -27,9 +42,9 @@ ALL = [
 def test_the_answer_depends_on_the_history_alone(forecaster):
     rates = np.maximum(0.0, wave(120) + RNG.normal(0, 5, 120))
     grown = fresh(forecaster)
-    for end in range(30, 121):
+    for end in range(30, 121, 3):
         grown.predict(rates[:end], WIDTH, 6)
-    for end in (120, 60):
+    for end in (120, 75):
         one = grown.predict(rates[:end], WIDTH, 6)
         other = fresh(forecaster).predict(rates[:end], WIDTH, 6)
         np.testing.assert_array_equal(one.mean, other.mean)

@@ -13,7 +13,8 @@ from annotated_types import Gt
 from sim import registry
 from sim.paas.policies.autoscalers.base import Observation
 from sim.paas.policies.autoscalers.signals import Signal, read
-from sim.paas.policies.forecasters import Forecaster, OfKind
+from sim.paas.policies.forecasters import Forecaster
+from sim.paas.policies.nested import OfKind
 from sim.paas.policies.recommenders import Recommender, Target
 from sim.paas.policies.stabilisers import Stabiliser, Window
 from sim.registry import policy

@@ -13,7 +13,8 @@ from annotated_types import Gt
 from sim.errors import StratusError
 from sim.paas.autoscaling.hpa_behaviour import Log
 from sim.paas.policies.autoscalers.base import Observation
-from sim.paas.policies.forecasters import Forecaster, HoltWinters, OfKind
+from sim.paas.policies.forecasters import Forecaster, HoltWinters
+from sim.paas.policies.nested import OfKind
 from sim.registry import policy
 from sim.units import Fraction, PositiveSeconds, Seconds
 

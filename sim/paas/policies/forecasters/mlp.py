@@ -43,7 +43,7 @@ class Perceptron(Learned):
 
 
 class _Standardised:
-    """A network whose features and target have mean 0 and spread 1; features stay in the range it learnt from."""
+    """A network on features and target of mean 0 and spread 1; features stay in the range it learnt from."""
 
     def __init__(self, network: Any) -> None:
         self._network = network

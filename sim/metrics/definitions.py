@@ -136,6 +136,10 @@ utilisation | fraction | high | cluster allocated
 stranded | fraction | low | idle while jobs wait
     part of the powered main resource, in the pools where jobs ran, that was free while workers stood in the
     queue: too scattered, or kept for others
+fragmentation | fraction | low | fragmented
+    part of the idle accelerators that is of no use to the usual work: too small a share, or on a node that
+    lacks what else it needs; mean over the window by time and idle accelerators; only with record.fragmentation
+    source: FGD (Weng et al., USENIX ATC 2023), section 3
 useful | fraction | high | useful work
     work of the completed over the time their places were held, both times the accelerators asked for or held:
     what lost work, restarts, slower devices and spread gangs leave

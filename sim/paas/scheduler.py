@@ -21,6 +21,7 @@ from sim.kernel.context import Context
 from sim.paas.backfill import Reservation
 from sim.paas.decisions import DecisionLog
 from sim.paas.elastic import ScaleUp, ever_fits
+from sim.paas.fragmentation import FragmentationRecord
 from sim.paas.nodescaling import PlannedScaleUp
 from sim.paas.placement import Gate, Placer, applies
 from sim.paas.plan import Plan
@@ -52,6 +53,7 @@ class Scheduler:
         node_scaling: when and how elastic pools grow; None: at once, first fit, cheapest pool first.
         ties: which of several nodes with the best score: the first, or any (from a stream of its own).
         quotas: of the tenants; None: nobody is limited.
+        fragmentation: whether to record it.
 
     Attributes:
         queue: groups that wait.
@@ -76,6 +78,7 @@ class Scheduler:
         ties: Literal["first", "random"] = "first",
         node_scaling: NodeScaling | None = None,
         quotas: Ledger | None = None,
+        fragmentation: bool = False,
     ) -> None:
         self.ctx = ctx
         self.cluster = cluster
@@ -87,6 +90,7 @@ class Scheduler:
         self.placer = Placer(cluster, filters, scores, log, rng)
         self.roster = Roster(cluster, self.placer.census, quotas)
         self.quotas = quotas
+        self._fragments = FragmentationRecord(ctx, cluster) if fragmentation else None
         self.passes = 0
         self.order = order
         self._preemption = preemption or NoPreemption()
@@ -125,6 +129,8 @@ class Scheduler:
             group.rank = group.id
         group.queued = now
         self._number(group)
+        if self._fragments is not None:
+            self._fragments.saw(group)
         if self._walking:
             self._late.append(group)
         else:
@@ -243,6 +249,8 @@ class Scheduler:
         return Plan(self.placer, self.roster.expected(knows), self.ctx.kernel.now, knows, most)
 
     def _on_event(self, event: str, node: Node) -> None:
+        if self._fragments is not None:
+            self._fragments.touch((node.index,))
         if event == "gone":
             self.roster.lost(node)
         elif event in ("ready", "released"):
@@ -454,4 +462,6 @@ class Scheduler:
         if self._log is not None:
             self._log.left(group)
         self.roster.bind(group, places, now)
+        if self._fragments is not None:
+            self._fragments.touch(places)
         self._preemption.bound(group, self)

@@ -220,6 +220,7 @@ def _scheduler(platform: Platform) -> Scheduler:
         ties=wanted.ties,
         node_scaling=fresh(platform.scenario.platform.node_scaling),
         quotas=_quotas(platform),
+        fragmentation=platform.scenario.record.fragmentation,
     )
 
 

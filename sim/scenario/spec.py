@@ -81,6 +81,10 @@ class Record(Spec):
         description="scheduling decisions with their reasons, for `stratus explain`: of no job, of one "
         "in 50 (chosen by name), or of all",
     )
+    fragmentation: bool = Field(
+        default=False,
+        description="idle accelerators that are of no use to the usual work, over time (costs a little)",
+    )
     row_budget: Annotated[int, WholeNumber(ge=1)] = Field(
         default=2_000_000, description="rows kept in memory; more go to disk during the run"
     )

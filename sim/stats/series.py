@@ -51,7 +51,11 @@ def binned(outcome: Outcome, bins: int = BINS) -> dict[str, Any]:
         "services": {name: _service(view, name, edges) for name in facts.get("services", {})},
         "pools": {name: _pool(view, name, pool, edges) for name, pool in facts.get("pools", {}).items()},
         "links": {name: _link(view, name, link, edges) for name, link in facts.get("links", {}).items()},
-        "scheduler": {"waiting": _means(view, "paas/scheduler/waiting", edges)},
+        "scheduler": {
+            name: _means(view, f"paas/scheduler/{name}", edges)
+            for name in ("waiting", "idle_devices", "fragmented_devices")
+            if name == "waiting" or f"paas/scheduler/{name}" in outcome.steps
+        },
         "jobs": _jobs(view, edges),
     }
 

@@ -8,10 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.iaas import room
+from sim.iaas.nodes import Cluster, NodeState, NodeType
 from sim.iaas.resources import Resources
-from sim.paas.fragmentation import fragmented
-from sim.paas.policies.scores.fragmentation import FragmentationGradientDescent, typical
-from sim.paas.units import Unit
+from sim.kernel.context import Context
+from sim.kernel.kernel import Kernel
+from sim.kernel.recorder import Recorder
+from sim.kernel.streams import RandomStreams
+from sim.paas.fragmentation import FragmentationRecord, fragmented, typical
+from sim.paas.policies.scores.fragmentation import FragmentationGradientDescent
+from sim.paas.units import Group, Unit
+from sim.scenario.build import build
+from sim.scenario.load import loads
+from sim.stats.metrics import measure
 
 
 def table(nodes):
@@ -79,3 +87,81 @@ def test_typical_work_is_the_most_frequent():
     counts = {Resources(1.0): 60, Resources(2.0): 30, Resources(3.0): 10}
     assert typical(counts, 0.9) == [(Resources(1.0), 60 / 90), (Resources(2.0), 30 / 90)]
     assert len(typical(counts, 0.91)) == 3
+
+
+SHARES = """
+name: shares
+seed: 4
+duration: 3h
+drain: true
+record: {fragmentation: true}
+infrastructure:
+  instances: {box: {cpu: 8, memory: 64Gi, device: t4, accelerators: 2}}
+  sites: {hall: {kind: cloud, pools: {boxes: {instance: box, nodes: 3}}}}
+platform:
+  scheduler: {scores: {SCORE: 1}}
+  jobs:
+    small:
+      arrivals: {process: poisson, rate: 20/h}
+      resources: {cpu: 2, accelerators: 0.4}
+      duration: {dist: exponential, mean: 20min}
+    whole:
+      arrivals: {process: poisson, rate: 6/h}
+      resources: {cpu: 3, accelerators: 1}
+      duration: {dist: exponential, mean: 30min}
+"""
+
+
+@given(data=st.data())
+def test_the_record_is_the_measure_at_every_moment(data):
+    """Units come and go, nodes fail and return; idle and fragments are those of the whole table each time."""
+    kernel = Kernel()
+    ctx = Context(kernel, RandomStreams(1), Recorder(kernel))
+    cluster = Cluster(ctx)
+    kinds = [NodeType("n", Resources(cpu=cpu, accelerators=2)) for cpu in (2, 8)]
+    for kind in (*kinds, kinds[1]):
+        cluster.set_state(cluster.add(kind, "s", "p"), NodeState.READY)
+    record = FragmentationRecord(ctx, cluster)
+    cluster.listen(lambda event, node: record.touch((node.index,)))
+    sizes = [Resources(cpu=1, accelerators=0.4), Resources(cpu=3, accelerators=1), Resources(cpu=1)]
+    counts = {size: data.draw(st.integers(1, 5)) for size in sizes}
+    record.saw(Group([Unit("worker", "j", size) for size, count in counts.items() for _ in range(count)]))
+    mix = typical(counts, 0.95)
+    running, now = [], 0.0
+    for number in range(data.draw(st.integers(1, 15))):
+        now += 1.0
+        unit = Unit("worker", "j", data.draw(st.sampled_from(sizes)))
+        unit.id = number
+        what = data.draw(st.sampled_from(["bind", "bind", "release", "fail"]))
+        places = np.flatnonzero(cluster.fits(unit.resources)).tolist()
+        if what == "bind" and places:
+            at = data.draw(st.sampled_from(places))
+            cluster.bind(unit, cluster.nodes[at])
+            running.append(unit)
+            record.touch((at,))
+        elif what == "release" and running:
+            cluster.release(running.pop(0))
+        elif what == "fail":
+            node = cluster.nodes[0]
+            down = node.state is NodeState.FAILED
+            running = [each for each in running if down or each.node is not node]
+            cluster.set_state(node, NodeState.READY if down else NodeState.FAILED)
+        kernel.run(until=now)
+        up = cluster.ready
+        idle, fragments = (series.values[-1] for series in record._series)
+        assert idle == pytest.approx(cluster.room[up][:, room.ACCELERATORS].sum())
+        assert fragments == pytest.approx(fragmented(cluster.room, mix)[up].sum())
+
+
+def test_packing_leaves_fewer_fragments_than_spreading():
+    packed, spread = (
+        measure(build(loads(SHARES.replace("SCORE", score)), replication).run())["jobs.fragmentation"]
+        for score, replication in (("fgd", 0), ("least-allocated", 0))
+    )
+    assert packed < spread
+
+
+def test_nothing_is_recorded_unless_asked_for():
+    outcome = build(loads(SHARES.replace("SCORE", "fgd"), ["record.fragmentation=false"])).run()
+    assert not any("fragmented" in path for path in outcome.steps)
+    assert np.isnan(measure(outcome)["jobs.fragmentation"])

@@ -110,7 +110,15 @@ def _cluster(view: View) -> dict[str, float]:
             powered += weight * integral(on, view.start, view.end)
             free += [(weight, on), (-weight, taken)]
     idle = _while_waiting(view, total(free))
-    return {"utilisation": ratio(reserved, powered), "stranded": ratio(max(0.0, idle), powered)}
+    unused, fragments = (
+        integral(view.steps(f"paas/scheduler/{name}"), view.start, view.end)
+        for name in ("idle_devices", "fragmented_devices")
+    )
+    return {
+        "utilisation": ratio(reserved, powered),
+        "stranded": ratio(max(0.0, idle), powered),
+        "fragmentation": ratio(fragments, unused),
+    }
 
 
 def _while_waiting(view: View, steps: Steps) -> float:

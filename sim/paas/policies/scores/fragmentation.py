@@ -8,7 +8,7 @@ from annotated_types import Gt, Le
 
 from sim.iaas.resources import Resources
 from sim.iaas.room import after
-from sim.paas.fragmentation import fragmented
+from sim.paas.fragmentation import TYPICAL, fragmented, typical
 from sim.paas.policies.scores.base import Floats, Indices
 from sim.registry import policy
 
@@ -29,7 +29,7 @@ class FragmentationGradientDescent:
     left that is enough.
     """
 
-    typical: Annotated[float, Gt(0), Le(1)] = 0.95
+    typical: Annotated[float, Gt(0), Le(1)] = TYPICAL
 
     def start(self, scheduler: Scheduler) -> None:
         """Begin without any experience."""
@@ -41,15 +41,3 @@ class FragmentationGradientDescent:
         mix = typical(self._seen, self.typical)
         room = nodes.room[candidates]
         return fragmented(room, mix) - fragmented(after(room, unit.resources), mix)
-
-
-def typical(counts: dict[Resources, int], share: float) -> list[tuple[Resources, float]]:
-    """The most frequent kinds until they make up so much of all, with their shares of what is kept."""
-    wanted, kept = share * sum(counts.values()), 0
-    chosen = []
-    for asked, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
-        chosen.append((asked, count))
-        kept += count
-        if kept >= wanted:
-            break
-    return [(asked, count / kept) for asked, count in chosen]

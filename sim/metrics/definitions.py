@@ -138,7 +138,7 @@ stranded | fraction | low | idle while jobs wait
     queue: too scattered, or kept for others
 fragmentation | fraction | low | fragmented
     part of the idle accelerators that is of no use to the usual work: too small a share, or on a node that
-    lacks what else it needs; mean over the window by time and idle accelerators; only with record.fragmentation
+    lacks what else it needs; over time and idle accelerators; only with record.fragmentation
     source: FGD (Weng et al., USENIX ATC 2023), section 3
 useful | fraction | high | useful work
     work of the completed over the time their places were held, both times the accelerators asked for or held:

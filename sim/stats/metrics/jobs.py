@@ -110,6 +110,7 @@ def _cluster(view: View) -> dict[str, float]:
             powered += weight * integral(on, view.start, view.end)
             free += [(weight, on), (-weight, taken)]
     idle = _while_waiting(view, total(free))
+    # Both are 0 over the whole run where nobody asked for the record.
     unused, fragments = (
         integral(view.steps(f"paas/scheduler/{name}"), view.start, view.end)
         for name in ("idle_devices", "fragmented_devices")

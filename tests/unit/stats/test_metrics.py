@@ -205,6 +205,8 @@ def test_jobs_by_hand(outcome):
         "iaas/dc/gpu/0/on": [(0, 1)], "iaas/dc/gpu/0/allocated": [(0, 0), (5, 1)],
         "iaas/dc/cpu/0/on": [(0, 1)], "iaas/dc/cpu/0/allocated": [(0, 1)],
         "paas/scheduler/waiting": [(0, 0), (2, 3), (6, 0)],
+        "paas/scheduler/idle_devices": [(0, 8), (5, 0)],
+        "paas/scheduler/fragmented_devices": [(0, 0), (3, 4), (5, 0)],
     }  # fmt: skip
     pool = {"site": "dc", "price": 0, "power": [[0, 0]], "accelerators": 8}
     facts = {"pools": {"dc/gpu": pool, "dc/cpu": pool | {"accelerators": 0}}}
@@ -222,6 +224,7 @@ def test_jobs_by_hand(outcome):
         "slowdown.mean": 1, "slowdown.p99": 1,  # all below 10 s
         "makespan": 9, "utilisation": 0.5,
         "stranded": pytest.approx(3 / 10),  # waiting from 2 to 6, free until 5
+        "fragmentation": pytest.approx(4 * 2 / (8 * 5)),
         "useful": pytest.approx(4 * (4 + 4 + 1) / 44),
         "fairness": pytest.approx((red + blue) ** 2 / (2 * (red**2 + blue**2))),
         "fairness_jobs": pytest.approx(1.75**2 / (3 * (1 + 0.25 + 0.0625))),

@@ -76,8 +76,8 @@ def _reading(on_bad_row: str) -> Callable[[F], F]:
 def trace_command(plugins: tuple[Path, ...]) -> None:
     """Inspect, convert and generate traces of training jobs.
 
-    Formats: philly, philly-csv, pai-v2020, pai-v2020-sample, openb-v2023, helios, acme, swf, gavel, plain;
-    each may be packed by gzip.
+    Formats: philly, philly-csv, pai-v2020, pai-v2020-sample, openb-v2023, dlrm-v2025, spot-v2026, helios,
+    acme, swf, gavel, plain; each may be packed by gzip.
     """
 
 

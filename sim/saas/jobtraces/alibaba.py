@@ -8,6 +8,10 @@
   `num_cpu` are those of the whole job, as that simulator takes them.
 * `openb-v2023`: the pod lists of cluster-trace-gpu-v2023, `openb_pod_list_*.csv` (Weng et al., ATC'23):
   each pod is one worker; `gpu_milli` is a share of one device where there is one.
+* `dlrm-v2025`: `disaggregated_DLRM_trace.csv` of cluster-trace-gpu-v2025 (Yang et al., NSDI'25): each
+  instance of an inference service is one worker. What was there before the trace began is left out.
+* `spot-v2026`: `job_info_df.csv` of cluster-trace-v2026-spot-gpu (Duan et al., ASPLOS'26). Cores and GPUs
+  are taken as those of one worker (jobs of 94 workers state 15 cores). High-priority jobs have priority 1.
 """
 
 from __future__ import annotations
@@ -117,6 +121,40 @@ def _pod(row: Row) -> Job:
     )
 
 
+def _instance(row: Row) -> Job:
+    created, scheduled = row.known("creation_time"), row.known("scheduled_time")
+    if isnan(created) or isnan(scheduled):
+        raise LeftOut("there before the trace")
+    return Job(
+        arrival=created,
+        work=_ran(row, "scheduled_time", "deletion_time"),
+        accelerators=float(row.whole("gpu_request")),
+        cpu=row.number("cpu_request"),
+        memory=row.number("memory_request") * 2.0**30,
+        nodes=1,
+        wait=waited(created, scheduled),
+        tenant=row.text("app_name"),
+        model=row.text("role"),
+        id=row.text("instance_sn"),
+    )
+
+
+def _spot(row: Row) -> Job:
+    kind = row.text("job_type")
+    return Job(
+        arrival=row.number("submit_time"),
+        work=row.number("duration"),
+        workers=row.workers("worker_num"),
+        accelerators=row.number("gpu_request"),
+        cpu=row.number("cpu_request"),
+        priority=1.0 if kind == "HP" else 0.0,
+        tenant=row.text("organization"),
+        device=row.text("gpu_model"),
+        model=kind,
+        id=row.text("job_name"),
+    )
+
+
 PAI = Table(
     "pai-v2020",
     "Alibaba PAI 2020, pai_task_table.csv",
@@ -137,4 +175,16 @@ OPENB = Table(
     "Alibaba 2023, openb_pod_list_*.csv",
     ("cpu_milli", "memory_mib", "num_gpu", "gpu_milli", "creation_time", "deletion_time", "scheduled_time"),
     _pod,
+)
+DLRM = Table(
+    "dlrm-v2025",
+    "Alibaba 2025, disaggregated_DLRM_trace.csv",
+    ("cpu_request", "gpu_request", "memory_request", "creation_time", "scheduled_time", "deletion_time"),
+    _instance,
+)
+SPOT = Table(
+    "spot-v2026",
+    "Alibaba 2026, job_info_df.csv",
+    ("cpu_request", "gpu_request", "worker_num", "submit_time", "duration", "job_type"),
+    _spot,
 )

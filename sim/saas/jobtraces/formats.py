@@ -20,6 +20,8 @@ FormatName = Literal[
     "pai-v2020",
     "pai-v2020-sample",
     "openb-v2023",
+    "dlrm-v2025",
+    "spot-v2026",
     "helios",
     "acme",
     "swf",
@@ -51,6 +53,8 @@ _TABLES = (
     tables.HELIOS,
     tables.ACME,
     alibaba.OPENB,
+    alibaba.DLRM,
+    alibaba.SPOT,
     alibaba.PAI,
     alibaba.PAI_SAMPLE,
     tables.PHILLY_CSV,
@@ -76,9 +80,22 @@ def detect(path: str | Path) -> Format:
     form = _told(text)
     if form is None:
         known = ", ".join(FORMATS)
-        message = f"is of no known format ({known})" if text.strip() else "the file is empty"
+        message = f"is of no known format ({known}){_own_columns(text)}"
+        if not text.strip():
+            message = "the file is empty"
         raise ScenarioError([Fault(str(path), 1, 1, "", message)])
     return form
+
+
+def _own_columns(text: str) -> str:
+    """How to read a table of jobs whose columns have names of their own."""
+    cells = [cell.strip() for cell in next((line for line in text.splitlines() if line.strip()), "").split(",")]
+    if len(cells) < 2 or not all(cell.isidentifier() for cell in cells):
+        return ""
+    return (
+        f"; if its columns ({', '.join(cells[:20])}) tell of jobs, say which is which with `columns`, "
+        "such as --column submit_time=arrival_s"
+    )
 
 
 def _told(text: str) -> Format | None:

@@ -58,6 +58,19 @@ p3,2000,1024,0,0,,LS,Failed,300,310,305
 p4,2000,1024,1,1000,,LS,Pending,300,310,
 """
 
+DLRM = (
+    "instance_sn,role,app_name,cpu_request,cpu_limit,gpu_request,gpu_limit,rdma_request,rdma_limit,memory_request,"
+    "memory_limit,disk_request,disk_limit,max_instance_per_node,creation_time,scheduled_time,deletion_time\n"
+    "instance_3,HN,app_0,12,12,1,1,25,25,120.0,120.0,640.0,800.0,8,,,\n"
+    "instance_4,HN,app_50,8,8,1,1,25,25,40.0,40.0,85.0,100.0,4,,,1798536.0\n"
+    "instance_8,CN,app_52,64,64,0,0,1,1,320.0,320.0,255.0,300.0,-1,302389.0,302449.0,313223.0\n"
+    "instance_9,CN,app_62,48,48,0,0,1,1,240.0,240.0,425.0,500.0,-1,963638.0,963710.0,\n"
+)
+SPOT = (
+    "job_name,organization,gpu_model,cpu_request,gpu_request,worker_num,submit_time,duration,job_type\n"
+    "239255,13,A10,20,1,1,0,2764799,HP\n"
+    "437261,57,A100-SXM4-80GB,15,1,94,9589663,71718,Spot\n"
+)
 SWF = """; Version: 2.2
 ; MaxProcs: 128
 1 0 10 3600 8 -1 -1 16 7200 2048 1 5 1 -1 2 -1 -1 -1
@@ -100,6 +113,8 @@ def faults(folder, text, **options):
         (ACME, "acme"),
         (PAI, "pai-v2020"),
         (OPENB, "openb-v2023"),
+        (DLRM, "dlrm-v2025"),
+        (SPOT, "spot-v2026"),
         (SWF, "swf"),
         (SWF.split("\n", 2)[2], "swf"),
         (GAVEL, "gavel"),
@@ -177,6 +192,26 @@ def test_openb_pods_take_shares_of_one_device_or_several_whole_ones(tmp_path):
     assert eight.device == "V100M16|V100M32"
     assert (none.accelerators, none.model, none.status) == (0.0, "LS", "failed")
     assert ledger.left_out == {"never scheduled": 1}
+
+
+def test_instances_of_the_dlrm_trace_that_were_there_before_it_are_left_out(tmp_path):
+    (only,), ledger = jobs(tmp_path, DLRM)
+    assert (only.arrival, only.work, only.wait, only.accelerators) == (302389.0, 10774.0, 60.0, 0.0)
+    assert (only.cpu, only.memory, only.tenant, only.model) == (64.0, 320 * 2.0**30, "app_52", "CN")
+    assert ledger.left_out == {"there before the trace": 2, "not ended": 1}
+
+
+def test_spot_jobs_have_less_priority_than_the_others(tmp_path):
+    (high, spot), _ = jobs(tmp_path, SPOT)
+    assert (high.arrival, high.work, high.workers, high.accelerators) == (0.0, 2764799.0, 1, 1.0)
+    assert (spot.workers, spot.cpu, spot.device, spot.tenant) == (94, 15.0, "A100-SXM4-80GB", "57")
+    assert (high.priority, spot.priority) == (1.0, 0.0)
+
+
+def test_a_table_with_names_of_its_own_is_told_how_it_can_be_read(tmp_path):
+    (fault,) = faults(tmp_path, b"submit_time,gpu_count,duration_s\n1,2,3\n")
+    assert "if its columns (submit_time, gpu_count, duration_s) tell of jobs" in fault
+    assert "--column submit_time=arrival_s" in fault
 
 
 def test_swf_prefers_what_was_requested_and_leaves_out_parts(tmp_path):
@@ -448,3 +483,10 @@ def test_rows_of_the_real_files_read_as_a_hand_reads_them():
     assert (first.work, first.cpu, first.memory, first.accelerators) == (12537496.0, 12.0, 2**34, 1.0)
     # openb-pod-0001,6000,12288,1,460,,LS,Running,427061,12902960,427061
     assert (second.arrival, second.accelerators, second.wait) == (427061.0, 0.46, 0.0)
+
+
+@published
+def test_the_instances_of_the_dlrm_trace_have_their_published_figures():
+    found = inspect(Trace(Path(STRATUS_DATA or "") / "alibaba_gpu" / "disaggregated_DLRM_trace.csv.gz"))
+    # 16,485 on CPU nodes and 7,386 on GPU nodes; 7,280 were there before the trace and 4,201 after it.
+    assert (found["rows"], found["jobs"], found["bad_rows"]) == (23871, 12390, 0)

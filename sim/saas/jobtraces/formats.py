@@ -87,9 +87,14 @@ def detect(path: str | Path) -> Format:
     return form
 
 
+def _first(text: str) -> str:
+    """The first line that holds anything."""
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
 def _own_columns(text: str) -> str:
     """How to read a table of jobs whose columns have names of their own."""
-    cells = [cell.strip() for cell in next((line for line in text.splitlines() if line.strip()), "").split(",")]
+    cells = [cell.strip() for cell in _first(text).split(",")]
     if len(cells) < 2 or not all(cell.isidentifier() for cell in cells):
         return ""
     return (
@@ -99,7 +104,7 @@ def _own_columns(text: str) -> str:
 
 
 def _told(text: str) -> Format | None:
-    line = next((line for line in text.splitlines() if line.strip()), "")
+    line = _first(text)
     start = line.lstrip()[:1]
     if start == "[":
         return philly.PHILLY

@@ -134,6 +134,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         applied     int   -     replicas after the bounds of the service
         ready       int   -     replicas ready at that moment
         reason      text  -     why applied differs from wanted
+        due         float s     end of the bin of arrivals that was foreseen, the last that counts
+        bin         float s     its length
+        expected    float 1/s   mean rate foreseen in it
+        low         float 1/s   rate foreseen to be exceeded with probability level
+        high        float 1/s   rate foreseen to be exceeded with probability 1 - level
+        level       float -     quantile that high is
     """),
     "decisions": _table("""
         id          int   -     number of the row, in order of the moments

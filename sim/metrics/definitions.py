@@ -70,6 +70,15 @@ lead_time | duration | low | lead time
     mean time from asking for a replica to its being ready, of the cold starts
 scalings | count | low | scalings
     changes of the number of replicas asked for
+forecast.mape | fraction | low | forecast error
+    mean |rate - forecast| / rate of the bins foreseen (MAPE); bins in which nothing came are left out
+forecast.pinball | - | low | pinball loss
+    mean loss of the quantile foreseen, calls/s: level x shortfall, or (1 - level) x excess
+    source: Koenker and Bassett, Econometrica 46, 1978
+forecast.coverage | fraction | - | forecast coverage
+    share of the bins foreseen whose rate was at most the quantile foreseen; right where it is that quantile
+forecast.band | fraction | - | rate in the band
+    share of the bins foreseen whose rate lay in the forecast's band
 unstable | count | low | overloaded
     1 when the backlog grew as no station that keeps up would let it, else 0
 """,

@@ -8,12 +8,22 @@ differ, and applies it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.paas.policies.autoscalers.base import Autoscaler, History, Observation
+from sim import registry
+from sim.paas.policies.autoscalers.base import (
+    NO_OUTLOOK,
+    Autoscaler,
+    History,
+    Observation,
+    Outlook,
+    Surroundings,
+)
+from sim.paas.policies.forecasters.base import Floats
 from sim.paas.scrape import Scrape, Scraper
 
 if TYPE_CHECKING:
@@ -32,8 +42,14 @@ class ScalingLoop:
     """
 
     def __init__(
-        self, service: Service, policy: Autoscaler, period: float | None, scrape: Scrape | None = None
+        self,
+        service: Service,
+        policy: Autoscaler,
+        period: float | None,
+        scrape: Scrape | None = None,
+        arrivals: Callable[[float], Floats] | None = None,
     ) -> None:
+        self._arrivals = arrivals
         self._service = service
         self._policy = policy
         self._period = policy.period if period is None else period
@@ -56,6 +72,10 @@ class ScalingLoop:
     def start(self) -> None:
         """Begin to look."""
         self._running = True
+        surroundings = Surroundings(
+            self._service.ctx.streams, f"paas/{self._service.name}/autoscaler", self._arrivals
+        )
+        registry.start(self._policy, surroundings)
         self._open_bin()
         if self._scraper is not None:
             self._scraper.start()
@@ -89,7 +109,7 @@ class ScalingLoop:
         seen = self._seen(now)
         if seen is None:
             wanted = self._service.replica_set.wanted
-            self._record(now, (nan, nan, wanted, wanted, wanted, wanted), "no-measurement")
+            self._record(now, (nan, nan, wanted, wanted, wanted, wanted), NO_OUTLOOK, "no-measurement")
         else:
             self._decide(seen, now)
         self._kernel.call_in(self._period, self._look)
@@ -110,14 +130,21 @@ class ScalingLoop:
         signal = float(getattr(policy, "signal", nan))
         predicted = float(getattr(policy, "predicted", nan))
         wanted = int(getattr(policy, "recommended", allowed))
-        self._record(now, (signal, predicted, seen.wanted, wanted, allowed, applied), reason)
+        outlook = getattr(policy, "outlook", NO_OUTLOOK)
+        self._record(now, (signal, predicted, seen.wanted, wanted, allowed, applied), outlook, reason)
         if applied != seen.wanted:
             self._service.replica_set.scale(applied)
 
-    def _record(self, now: float, figures: tuple[float, float, int, int, int, int], reason: str) -> None:
+    def _record(
+        self,
+        now: float,
+        figures: tuple[float, float, int, int, int, int],
+        outlook: Outlook,
+        reason: str,
+    ) -> None:
         service = self._service
         ready = len(service.replica_set.ready)
-        self._rows.add((now, service.name, self._policy.policy, *figures, ready, reason))
+        self._rows.add((now, service.name, self._policy.policy, *figures, ready, reason, *outlook))
 
     def observe(self, now: float) -> Observation:
         """What there is to see; the means begin anew with each look."""

@@ -8,6 +8,7 @@ the router decides again. A call that finds no replica wanted at all wakes the s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, nan
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from sim.kernel.lines import FifoLine
 from sim.paas.calls import Batch, Call
 from sim.paas.coldstart import Artifact, Startup
 from sim.paas.gauge import Gauge
+from sim.paas.policies.autoscalers.base import NO_OUTLOOK
 from sim.paas.replica import Replica
 from sim.paas.replicaset import Demand, ReplicaBounds, ReplicaSet
 from sim.paas.rules import NO_RULES, Rules
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from sim.iaas.storage import ObjectStore
     from sim.paas.policies.autoscalers.base import Autoscaler
     from sim.paas.policies.engines import Engine
+    from sim.paas.policies.forecasters.base import Floats
     from sim.paas.policies.routers import Router
     from sim.paas.policies.times import TimeModel
 from sim.paas.scheduler import Scheduler
@@ -71,6 +74,7 @@ class Service:
         scrape: how its view is measured; None: it sees the present state.
         planned_lead: seconds from asking for a replica to its first call, as long as none was measured;
             None: loading and warm-up alone.
+        arrivals: calls per second that will come, by bins of a width in seconds, for the oracle.
         warm: whether the initial replicas that find a place at once are ready at once.
 
     Attributes:
@@ -117,6 +121,7 @@ class Service:
         period: float | None = None,
         scrape: Scrape | None = None,
         planned_lead: float | None = None,
+        arrivals: Callable[[float], Floats] | None = None,
         warm: bool = True,
     ) -> None:
         self.ctx = ctx
@@ -160,7 +165,9 @@ class Service:
             warm=warm,
         )
         self._ready = self.replica_set.ready
-        self.scaling = None if autoscaler is None else ScalingLoop(self, fresh(autoscaler), period, scrape)
+        self.scaling = (
+            None if autoscaler is None else ScalingLoop(self, fresh(autoscaler), period, scrape, arrivals)
+        )
         self._wakes = bool(getattr(autoscaler, "wakes", True))
 
     def start(self) -> None:
@@ -276,7 +283,7 @@ class Service:
         """From zero: ask for the first replica without waiting for the autoscaler's next look."""
         count = max(1, self.bounds.minimum)
         self._scaling_rows.add(
-            (now, self.name, "activation", 1.0, nan, 0, count, count, count, 0, "call-at-zero")
+            (now, self.name, "activation", 1.0, nan, 0, count, count, count, 0, "call-at-zero", *NO_OUTLOOK)
         )
         self.replica_set.scale(count)
 

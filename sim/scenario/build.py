@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from math import inf
 from pathlib import Path
@@ -39,7 +40,9 @@ from sim.paas.service import Service
 from sim.paas.speed import Speed
 from sim.paas.topology import SPANS
 from sim.registry import fresh
+from sim.saas import future
 from sim.saas.application import Application
+from sim.saas.blocks import Floats
 from sim.saas.callgraph import CallSpec
 from sim.saas.slo import SLO
 from sim.scenario import spec
@@ -284,6 +287,7 @@ def _service(platform: Platform, name: str) -> Service:
         autoscaler=wanted.autoscaler,
         scrape=_scrape(wanted.scrape),
         planned_lead=_planned_lead(platform, wanted, weights),
+        arrivals=partial(_future, platform, name),
     )
 
 
@@ -304,6 +308,17 @@ def _planned_lead(platform: Platform, wanted: spec.Service, weights: float) -> f
     if wanted.load_rate is not None:
         seconds += weights / wanted.load_rate
     return seconds
+
+
+def _future(platform: Platform, service: str, width: float) -> Floats:
+    """What will come to a service: the streams of these names are drawn a second time."""
+    scenario, streams = platform.scenario, platform.ctx.streams
+    users = [
+        future.Users(name, sum(wanted.users.values()), wanted.arrivals, platform.applications[name].graph)
+        for name, wanted in scenario.applications.items()
+    ]
+    again = RandomStreams(streams.seed, streams.replication)
+    return future.rates(service, users, again, width, scenario.duration)
 
 
 def _application(platform: Platform, name: str, ids: count[int], call_ids: count[int]) -> Application:

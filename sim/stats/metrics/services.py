@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.stats.metrics import forecasts
 from sim.stats.quantiles import quantile
 from sim.stats.stability import Growth, growth
 from sim.stats.steps import integral
@@ -19,6 +20,7 @@ def measure(view: View) -> dict[str, float]:
     for name in view.facts.get("services", {}):
         rows = np.flatnonzero(equals(column, name) & entered)
         numbers = _load(view, name) | _calls(view, rows) | _scaling(view, name)
+        numbers |= forecasts.measure(view, name)
         numbers["unstable"] = float(_growth(view, name, len(rows)).unstable)
         found |= {f"services.{name}.{metric}": value for metric, value in numbers.items()}
     return found

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import field
 from math import nan
 from typing import Annotated
 
-import numpy as np
 from annotated_types import Gt
 
 from sim import registry
-from sim.paas.policies.autoscalers.base import Observation
+from sim.paas.policies.autoscalers.base import NO_OUTLOOK, Observation, Surroundings
+from sim.paas.policies.autoscalers.foresight import foresee
 from sim.paas.policies.autoscalers.signals import Signal, read
 from sim.paas.policies.forecasters import Forecaster
 from sim.paas.policies.nested import OfKind
@@ -46,10 +45,16 @@ class Composed:
     reason = ""
 
     def __post_init__(self) -> None:
+        self.outlook = NO_OUTLOOK
         if self.forecaster is not None and self.signal_of != "rate":
             raise ValueError("a forecaster foresees the rate of calls: it needs `signal_of: rate`")
         for stabiliser in self.stabilisers:
             registry.start(stabiliser)
+
+    def start(self, surroundings: Surroundings) -> None:
+        """Let the forecaster acquire its state."""
+        if self.forecaster is not None:
+            registry.start(self.forecaster, surroundings.streams, f"{surroundings.path}/forecaster")
 
     def want(self, observation: Observation, now: float) -> int:
         """Wished replicas."""
@@ -67,10 +72,9 @@ class Composed:
 
     def _foresee(self, forecaster: Forecaster, seen: Observation, now: float) -> float:
         """The largest rate until a replica asked for at the next look would be ready; 0 if unknown."""
-        history = seen.history
-        last = float(history.times[-1]) if len(history.times) else 0.0
-        end = now + seen.lead_time + 2 * self.period
-        steps = max(1, math.ceil((end - last) / history.width))
-        forecast = forecaster.predict(history.rates, history.width, steps)
-        self.predicted = nan if forecast is None else float(np.max(forecast.quantile(self.quantile)))
-        return 0.0 if forecast is None else self.predicted
+        foresight = foresee(forecaster, seen, now, self.period, self.quantile)
+        if foresight is None:
+            self.predicted, self.outlook = nan, NO_OUTLOOK
+            return 0.0
+        self.predicted, self.outlook = foresight
+        return self.predicted

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import field
 from math import nan
 from typing import Annotated
 
-import numpy as np
 from annotated_types import Gt
 
+from sim import registry
 from sim.errors import StratusError
 from sim.paas.autoscaling.hpa_behaviour import Log
-from sim.paas.policies.autoscalers.base import Observation
+from sim.paas.autoscaling.newsvendor import critical_ratio
+from sim.paas.policies.autoscalers.base import NO_OUTLOOK, Observation, Surroundings
+from sim.paas.policies.autoscalers.foresight import foresee, replicas
 from sim.paas.policies.forecasters import Forecaster, HoltWinters
 from sim.paas.policies.nested import OfKind
 from sim.registry import policy
@@ -23,18 +24,24 @@ from sim.units import Fraction, PositiveSeconds, Seconds
 class Predictive:
     """Replicas for the rate forecast until a replica asked for at the next look would be ready.
 
-    replicas = ceil(rate / (target x calls per second of one replica)), where rate is the largest
-    `quantile` of the forecast over the lead time and two periods (a peak before that must not be
-    scaled away). The guard rail does the same sum with the rate just observed plus the backlog
-    worked off within `recovery`, and can only add replicas: with a useless forecast the policy is a
-    reactive one with a margin. While the history is too short the guard rail decides alone (without
-    it, the number stays). A scale-down must be agreed by all wishes of the last `stabilisation`
-    seconds.
+    That is two periods and the lead time - node, image, weights, warm-up - as measured so far, or
+    as planned as long as none was. replicas = ceil(rate / (target x calls per second of one replica)),
+    where rate is the largest `quantile` of the forecast until then (a peak before that must not be
+    scaled away); 0.9 unless given. Instead of it the costs of a replica `too_few` and of one
+    `too_many` for the same time can be given: the quantile is then too_few / (too_few + too_many),
+    the newsvendor's.
+
+    The guard rail does the same sum with the rate just observed plus the backlog worked off within
+    `recovery`, and can only add replicas: with a useless forecast the policy is a reactive one with a
+    margin. While the history is too short the guard rail decides alone (without it, the number
+    stays). A scale-down must be agreed by all wishes of the last `stabilisation` seconds.
     """
 
     forecaster: Annotated[Forecaster, OfKind("forecaster")] = field(default_factory=HoltWinters)
     target: Annotated[Fraction, Gt(0)] = 0.7
-    quantile: Annotated[Fraction, Gt(0)] = 0.9
+    quantile: Annotated[Fraction, Gt(0)] | None = None
+    too_few: Annotated[float, Gt(0)] | None = None
+    too_many: Annotated[float, Gt(0)] | None = None
     guard: bool = True
     recovery: PositiveSeconds = 60.0
     stabilisation: Seconds = 60.0
@@ -48,37 +55,47 @@ class Predictive:
 
     def __post_init__(self) -> None:
         self._wished: Log = []
+        self.outlook = NO_OUTLOOK
+        if (self.too_few is None) != (self.too_many is None):
+            raise ValueError("too_few and too_many: give both costs or none")
+        if self.quantile is not None and self.too_few is not None:
+            raise ValueError(
+                "quantile and the costs too_few and too_many say the same thing: give one of them"
+            )
+
+    def start(self, surroundings: Surroundings) -> None:
+        """Let the forecaster acquire its state."""
+        registry.start(self.forecaster, surroundings.streams, f"{surroundings.path}/forecaster")
+
+    @property
+    def level(self) -> float:
+        """The quantile of the forecast to be ready for; 0.9 unless given."""
+        if self.too_few is not None and self.too_many is not None:
+            return critical_ratio(self.too_few, self.too_many)
+        return 0.9 if self.quantile is None else self.quantile
 
     def want(self, observation: Observation, now: float) -> int:
         """Wished replicas."""
-        history = observation.history
         capacity = observation.capacity * self.target
         if not capacity > 0:
             raise StratusError("autoscaler predictive: the service's time model gives no capacity")
         self.signal = observation.rate
-        forecast = self.forecaster.predict(history.rates, history.width, self._steps(observation, now))
-        if forecast is None:
-            self.predicted = nan
+        foresight = foresee(self.forecaster, observation, now, self.period, self.level)
+        if foresight is None:
+            self.predicted, self.outlook = nan, NO_OUTLOOK
             wish = 0 if self.guard else observation.wanted
             self.reason = "short-history"
         else:
-            self.predicted = float(np.max(forecast.quantile(self.quantile)))
-            wish = _replicas(self.predicted, capacity)
+            self.predicted, self.outlook = foresight
+            wish = replicas(self.predicted, capacity)
             self.reason = ""
         if self.guard:
-            needed = _replicas(observation.rate + observation.queued / self.recovery, capacity)
+            needed = replicas(observation.rate + observation.queued / self.recovery, capacity)
             if needed > wish:
                 wish = needed
                 self.reason = self.reason or "guard-rail"
         self.recommended = wish
         return self._steady(wish, now)
-
-    def _steps(self, observation: Observation, now: float) -> int:
-        """Bins from the last complete one to the end of the horizon."""
-        history = observation.history
-        last = float(history.times[-1]) if len(history.times) else 0.0
-        end = now + observation.lead_time + 2 * self.period
-        return max(1, math.ceil((end - last) / history.width))
 
     def _steady(self, wish: int, now: float) -> int:
         """The largest wish of the window."""
@@ -90,8 +107,3 @@ class Predictive:
         if most > wish:
             self.reason = "stabilised"
         return most
-
-
-def _replicas(rate: float, capacity: float) -> int:
-    """Replicas that serve a rate; a hair more than a whole number does not cost another one."""
-    return math.ceil(rate / capacity - 1e-9)

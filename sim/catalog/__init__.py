@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from sim.catalog.cards import Card, Curve, Device, Figure, Grid, Instance, LinkKind, Model, Preset
 from sim.catalog.describing import describe
-from sim.catalog.loading import KINDS, card, device, figure, grid, instance, link, model, names, preset
+from sim.catalog.loading import (
+    KINDS,
+    card,
+    device,
+    figure,
+    grid,
+    has_device,
+    instance,
+    link,
+    model,
+    names,
+    preset,
+)
+from sim.catalog.slices import Slice, profiles
 
 __all__ = [
     "KINDS",
@@ -22,14 +35,17 @@ __all__ = [
     "LinkKind",
     "Model",
     "Preset",
+    "Slice",
     "card",
     "describe",
     "device",
     "figure",
     "grid",
+    "has_device",
     "instance",
     "link",
     "model",
     "names",
     "preset",
+    "profiles",
 ]

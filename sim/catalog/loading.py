@@ -14,6 +14,7 @@ from typing import Any
 
 from sim.catalog.cards import Card, Curve, Device, Figure, Grid, Instance, LinkKind, Model, Preset
 from sim.catalog.curves import compose
+from sim.catalog.slices import MARK, cut, profiles
 from sim.errors import UsageError, did_you_mean
 from sim.units import parse
 
@@ -176,6 +177,8 @@ def card(kind: str, name: str) -> Card:
     """
     known = _cards(kind)
     if name not in known:
+        if kind == "device" and has_device(name):
+            return device(name)
         raise UsageError(f"the catalog has no {kind} {name!r}{did_you_mean(name, known)}")
     return known[name]
 
@@ -186,10 +189,22 @@ def names(kind: str) -> list[str]:
 
 
 def device(name: str) -> Device:
-    """The device of that name; `UsageError` if there is none."""
-    found = card("device", name)
+    """The device of that name, or the slice of one (`a30:1g.6gb`); `UsageError` if there is none."""
+    whole, mark, profile = name.partition(MARK)
+    found = card("device", whole)
     assert isinstance(found, Device)
-    return found
+    if not mark:
+        return found
+    if profile not in profiles(whole):
+        hint = did_you_mean(profile, profiles(whole))
+        raise UsageError(f"the device {whole} has no slices {profile!r}{hint}")
+    return cut(found, profile)
+
+
+def has_device(name: str) -> bool:
+    """Whether there is such a device, or such a slice of one."""
+    whole, mark, profile = name.partition(MARK)
+    return whole in _cards("device") and (not mark or profile in profiles(whole))
 
 
 def instance(name: str) -> Instance:

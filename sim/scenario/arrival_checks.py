@@ -43,7 +43,7 @@ def check_job_arrivals(at: Location, job: JobClass) -> Iterator[Problem]:
     if isinstance(arrivals, JobTrace):
         for kind, names in arrivals.devices.items():
             for name in names.split("|"):
-                if name not in catalog.names("device"):
+                if not catalog.has_device(name):
                     yield unknown_name((*where, "devices", kind), "device", name, catalog.names("device"))
         found = _found(arrivals)
         timed = found.timed

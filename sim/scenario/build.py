@@ -47,6 +47,7 @@ from sim.saas.callgraph import CallSpec
 from sim.saas.slo import SLO
 from sim.scenario import spec
 from sim.scenario.facts import facts, instance_price, link_figures, power_curve
+from sim.scenario.offer import offer
 
 
 class Platform:
@@ -155,11 +156,12 @@ def _pools(platform: Platform) -> list[NodePool]:
         hourly = catalog.grid(site.grid).hourly if site.grid is not None else ()
         carbon = tuple(intensity * site.pue for intensity in hourly)
         for name, pool in site.pools.items():
-            instance = infrastructure.instances.get(pool.instance) or catalog.instance(pool.instance)
+            node = offer(infrastructure, pool)
+            assert node is not None, "the loader has checked it"
             node_type = NodeType(
                 pool.instance,
-                Resources(instance.cpu, instance.memory, instance.accelerators, instance.disk),
-                catalog.device(instance.device) if instance.device is not None else None,
+                Resources(node.cpu, node.memory, node.accelerators, node.disk),
+                catalog.device(node.device) if node.device is not None else None,
                 instance_price(infrastructure, pool),
                 power_curve(infrastructure, pool),
                 pool.rack_size,

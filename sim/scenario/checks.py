@@ -13,9 +13,10 @@ from sim.errors import did_you_mean
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.document import Location
 from sim.scenario.faults import Problem, unknown_name
+from sim.scenario.offer import Offer, offer
 from sim.scenario.quota_checks import check_quotas
 from sim.scenario.reach import check_reach
-from sim.scenario.spec import Application, Instance, JobClass, Pool, Resources, Scenario, Service
+from sim.scenario.spec import Application, JobClass, Pool, Resources, Scenario, Service
 from sim.scenario.study_checks import check_study
 
 #: Largest mean size of a gang; bounds the memory that one number in a file can ask for.
@@ -70,6 +71,17 @@ def _sites(scenario: Scenario) -> Iterator[Problem]:
                 yield unknown_name(
                     (*at, "pools", pool_name, "instance"), "instance type", pool.instance, known
                 )
+            elif pool.slices is not None and offer(scenario.infrastructure, pool) is None:
+                yield _slices((*at, "pools", pool_name, "slices"), scenario, pool)
+
+
+def _slices(at: Location, scenario: Scenario, pool: Pool) -> Problem:
+    whole = offer(scenario.infrastructure, pool.model_copy(update={"slices": None}))
+    device = None if whole is None else whole.device
+    known = [] if device is None else catalog.profiles(device)
+    if not known:
+        return Problem(at, f"{device or pool.instance} cannot be cut into slices")
+    return Problem(at, f"{device} has no slices {pool.slices!r}{did_you_mean(str(pool.slices), known)}")
 
 
 def _network(scenario: Scenario) -> Iterator[Problem]:
@@ -160,7 +172,7 @@ def _place(scenario: Scenario, at: Location, work: Service | JobClass) -> Iterat
         message = f"a share of one accelerator (below 1) or whole ones, not {accelerators:g}"
         yield Problem((*at, "resources", "accelerators"), message)
         return
-    if work.device is not None and work.device not in catalog.names("device"):
+    if work.device is not None and not catalog.has_device(work.device):
         yield from _catalog((*at, "device"), "device", work.device)
         return
     if work.site is not None and work.site not in sites:
@@ -179,26 +191,18 @@ def _place(scenario: Scenario, at: Location, work: Service | JobClass) -> Iterat
     if not any(pool.nodes.max > 0 for pool in pools.values()):
         yield Problem((*at, "site"), f"the site {work.site!r} has no nodes to run it on")
         return
-    kinds = {
-        pool.instance: _instance(scenario, pool.instance) for pool in pools.values() if pool.nodes.max > 0
-    }
-    if any(kind is None for kind in kinds.values()):
+    nodes = [offer(scenario.infrastructure, pool) for pool in pools.values() if pool.nodes.max > 0]
+    known = [node for node in nodes if node is not None]
+    if len(known) < len(nodes):
         return
-    reasons = {name: _shortage(work, kind) for name, kind in kinds.items() if kind is not None}
+    reasons = {node.called: _shortage(work, node) for node in known}
     if all(reasons.values()):
         listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         unit = "replica" if isinstance(work, Service) else "worker"
         yield Problem((*at, "resources"), f"one {unit} fits on no node there ({listed})")
 
 
-def _instance(scenario: Scenario, name: str) -> Instance | catalog.Instance | None:
-    own = scenario.infrastructure.instances.get(name)
-    if own is not None:
-        return own
-    return catalog.instance(name) if name in catalog.names("instance") else None
-
-
-def _shortage(work: Service | JobClass, node: Instance | catalog.Instance) -> str:
+def _shortage(work: Service | JobClass, node: Offer) -> str:
     """What a node lacks for one replica, or nothing."""
     needs: Resources = work.resources
     if work.device is not None and node.device != work.device:
@@ -212,7 +216,7 @@ def _shortage(work: Service | JobClass, node: Instance | catalog.Instance) -> st
         if need > has:
             return f"has {has / 1e9:.3g} GB of {name}, {need / 1e9:.3g} GB needed"
     memory = work.accelerator_memory
-    if memory and node.device is not None and node.device in catalog.names("device"):
+    if memory and node.device is not None and catalog.has_device(node.device):
         has = catalog.device(node.device).memory
         if memory > has:
             return f"its {node.device} has {has / 1e9:.3g} GB of memory, {memory / 1e9:.3g} GB needed"
@@ -231,12 +235,12 @@ def _roofline(scenario: Scenario, at: Location, service: Service) -> Iterator[Pr
     if catalog.model(service.model).flop is None:
         yield Problem((*at, "model"), f"the catalog has no FLOP for {service.model!r}: choose another `time`")
     for name, pool in scenario.infrastructure.sites[service.site].pools.items():
-        kind = _instance(scenario, pool.instance)
+        kind = offer(scenario.infrastructure, pool)
         if kind is None or service.pool not in (None, name) or _shortage(service, kind):
             continue
         if kind.device is None:
             yield Problem((*at, "time"), f"a roofline time needs a device, and {pool.instance} names none")
-        elif kind.device in catalog.names("device"):
+        elif catalog.has_device(kind.device):
             peaks = catalog.device(kind.device).peak
             if service.precision not in peaks:
                 hint = did_you_mean(service.precision, peaks)

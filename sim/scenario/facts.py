@@ -8,6 +8,7 @@ from sim import catalog
 from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import constant_or
 from sim.scenario.arrival_checks import passed_over
+from sim.scenario.offer import offer
 from sim.scenario.spec import Infrastructure, Link, Pool, Scenario
 
 #: Power of a machine that nobody measured: nothing is known, so nothing is counted; see `caveats`.
@@ -111,15 +112,17 @@ def _application(scenario: Scenario, name: str) -> dict[str, Any]:
 
 
 def _pool(infrastructure: Infrastructure, site: str, pool: Pool) -> dict[str, Any]:
-    instance = infrastructure.instances.get(pool.instance) or catalog.instance(pool.instance)
+    node = offer(infrastructure, pool)
+    assert node is not None, "the loader has checked it"
     return {
         "site": site,
         "instance": pool.instance,
         "price": instance_price(infrastructure, pool),
         "power": [list(point) for point in power_curve(infrastructure, pool)],
-        "accelerators": instance.accelerators,
-        "cpu": instance.cpu,
-        "device": instance.device,
+        "accelerators": node.accelerators // node.slices,
+        "slices": node.slices,
+        "cpu": node.cpu,
+        "device": node.device,
     }
 
 

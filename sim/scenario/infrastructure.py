@@ -170,6 +170,11 @@ class Pool(Spec):
     idle_timeout: Seconds = Field(
         default=300.0, description="an empty node above `min` is given back after this"
     )
+    slices: str | None = Field(
+        default=None,
+        description="profile that each accelerator is cut into (MIG), such as 2g.10gb: a slice counts as one "
+        "accelerator, of the device `a100-sxm-40:2g.10gb`",
+    )
     price: DollarsPerSecond | None = Field(
         default=None, description="instead of the price of the instance type"
     )

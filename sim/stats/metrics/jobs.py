@@ -93,7 +93,10 @@ def _hosts(view: View) -> dict[str, tuple[list[str], float]]:
     codes = set(np.unique(nodes.codes[equals(view.text("units", "kind"), "worker")]).tolist())
     used = {"/".join(word.split("/")[1:3]) for code, word in enumerate(nodes.words) if code in codes and word}
     return {
-        name: (view.nodes(name), float(pool.get("accelerators") or pool.get("cpu") or 1))
+        name: (
+            view.nodes(name),
+            float(pool.get("accelerators", 0) * pool.get("slices", 1) or pool.get("cpu") or 1),
+        )
         for name, pool in view.facts.get("pools", {}).items()
         if name in used
     }

@@ -65,7 +65,7 @@ def test_a_seventh_replica_finds_no_place():
     [
         (
             "infrastructure.sites.hall.pools.cut.slices=2g.20gb",
-            "has no slices '2g.20gb' (did you mean \"2g.10gb\"?)",
+            "has no slices '2g.20gb' (did you mean \"4g.20gb\"?)",
         ),
         ("infrastructure.instances.box.device=t4", "t4 cannot be cut into slices"),
         ("platform.services.small.device=a100-sxm-40:3g.20gb", "has a100-sxm-40:2g.10gb"),

@@ -116,6 +116,7 @@ def test_list(stratus):
     assert "routers: least-load, power-of-two, random, round-robin" in out
     assert "least-load" in stratus("list", "routers")[1]
     assert stratus("list", "router") == stratus("list", "routers")
+    assert "node_scaling: cluster-autoscaler" in out
     assert "t4" in json.loads(stratus("list", "devices", "--json")[1])["names"]["device"]
     code, _, err = stratus("list", "rooters")
     assert code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class GavelMaxMin:
     Maximises min_i (size_i / weight_i) (T_i . X_i) / (T_i . X_eq), where T is the throughput by
     type and X_eq an equal share of every type (Gavel, OSDI 2020, section 4.1). With
     `water_filling` the next worst are raised after it, as far as they go (section 4.3; up to one linear
-    program a job); without, what is left goes where it adds most. `agnostic` takes all types for
+    program a kind of job); without, what is left goes where it adds most. `agnostic` takes all types for
     equally fast: the policy that Gavel compares itself with. Knows throughputs, not running times.
     """
 
@@ -29,14 +30,27 @@ class GavelMaxMin:
     water_filling: bool = False
 
     def allocate(self, claims: Sequence[Claim], supply: Supply) -> Floats:
-        """Shares of time."""
+        """Shares of time; jobs that claim the same get the same."""
+        kinds: dict[Any, list[int]] = {}
+        for index, claim in enumerate(claims):
+            kinds.setdefault((claim.size, claim.rates, claim.weight), []).append(index)
+        shares = np.zeros((len(claims), len(supply.counts)))
+        alike = [claims[members[0]] for members in kinds.values()]
+        copies = np.array([float(len(members)) for members in kinds.values()])
+        for members, share in zip(kinds.values(), self._by_kind(alike, copies, supply), strict=True):
+            shares[members] = share
+        return shares
+
+    def _by_kind(self, claims: Sequence[Claim], copies: Floats, supply: Supply) -> Floats:
+        """Shares of one job of each kind."""
         worth = normalised(claims, supply, agnostic=self.agnostic)
         runs = worth.any(axis=1)
         # Those of weight 0 come after all others.
         active = runs & np.array([claim.weight > 0 for claim in claims])
         least = np.zeros(len(claims))
         while active.any():
-            found = solve(claims, supply, floor=worth, least=least, slope=active.astype(float))
+            slope = active.astype(float)
+            found = solve(claims, supply, floor=worth, least=least, slope=slope, copies=copies)
             if found is None:
                 break
             least = np.where(active, found.level, least) * (1 - 1e-9)
@@ -45,7 +59,7 @@ class GavelMaxMin:
             if not self.water_filling or not held.any():
                 break
             active &= ~held
-        return fill(claims, supply, worth=worth, least=least)
+        return fill(claims, supply, worth=worth, least=least, copies=copies)
 
 
 def normalised(claims: Sequence[Claim], supply: Supply, *, agnostic: bool = False) -> Floats:

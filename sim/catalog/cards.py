@@ -197,6 +197,7 @@ class Preset:
             share of one.
         shares: quantity -> {value: share of the requests or jobs}.
         curve: relative load over a day in equal steps (mean 1), empty where unknown.
+        week: relative load of the days, Monday first (mean 1), empty where unknown.
         bursts: share of the gaps between arrivals that are short, and their mean in seconds; the others
             are so much longer that the rate holds. None where gaps are of one kind.
         source: where the figures come from.
@@ -212,6 +213,7 @@ class Preset:
     quantiles: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     shares: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
+    week: tuple[float, ...] = ()
     bursts: tuple[float, float] | None = None
     note: str = ""
     verified: bool = True

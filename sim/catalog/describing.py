@@ -155,6 +155,8 @@ def _preset(found: Preset) -> dict[str, str]:
         lines[f"{quantity.replace('_', ' ')} (shares)"] = shares
     if found.curve:
         lines["over the day"] = f"{show(min(found.curve))} to {show(max(found.curve))} times the mean"
+    if found.week:
+        lines["days, Monday first"] = ", ".join(show(weight) for weight in found.week)
     return lines
 
 

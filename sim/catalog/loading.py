@@ -131,6 +131,7 @@ def _preset(name: str, row: Row, common: dict[str, Any]) -> Preset:
         quantiles=row.get("quantiles", {}),
         shares=row.get("shares", {}),
         curve=tuple(row.get("curve", ())),
+        week=tuple(row.get("week", ())),
         bursts=_bursts(row),
         **common,
     )

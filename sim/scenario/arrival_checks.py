@@ -12,8 +12,10 @@ from sim import catalog
 from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.saas.jobtraces.formats import FormatName
 from sim.saas.jobtraces.ledger import OnBadRow
+from sim.saas.policies.counted import FunctionTrace, RateTrace
 from sim.saas.policies.jobs import JobPreset, JobTrace
 from sim.saas.policies.recorded import Trace
+from sim.saas.policies.weekly import Weekly
 from sim.saas.traces import Format, scan
 from sim.scenario.document import Location
 from sim.scenario.faults import Problem, unknown_name
@@ -28,9 +30,14 @@ def check_arrivals(at: Location, arrivals: object) -> Iterator[Problem]:
             (*at, "process"), f"{process} brings training jobs, not requests: it belongs under platform.jobs"
         )
         return
-    key = {"preset": "name", "trace": "preset"}.get(process)
+    key = {"preset": "name", "trace": "preset", "weekly": "preset"}.get(process)
     if key is not None:
         yield from _preset((*at, key), getattr(arrivals, key), getattr(arrivals, "rate", None))
+    if isinstance(arrivals, Weekly) and arrivals.preset in catalog.names("preset"):
+        yield from _curve((*at, "preset"), str(arrivals.preset))
+    if isinstance(arrivals, RateTrace | FunctionTrace):
+        for name, fault in _counts(arrivals):
+            yield Problem((*at, name), str(fault))
     if isinstance(arrivals, Trace) and arrivals.file is not None:
         for fault in _requests(arrivals.file, arrivals.format, _state(arrivals.file)):
             yield Problem((*at, "file"), str(fault))
@@ -95,6 +102,22 @@ def _preset(at: Location, name: str | None, rate: float | None) -> Iterator[Prob
         yield Problem(at, f"the catalog has no preset {name!r}{did_you_mean(name, known)}")
     elif rate is None and catalog.preset(name).rate is None:
         yield Problem(at, f"{name!r} has no rate of its own: give `process: preset` with a `rate`")
+
+
+def _curve(at: Location, name: str) -> Iterator[Problem]:
+    if not catalog.preset(name).curve:
+        known = [each for each in catalog.names("preset") if catalog.preset(each).curve]
+        yield Problem(at, f"{name!r} has no daily curve; these have: {', '.join(known)}")
+
+
+def _counts(arrivals: RateTrace | FunctionTrace) -> Iterator[tuple[str, Fault]]:
+    """What is wrong in the files of a process that counts, each with the setting that names the file."""
+    try:
+        arrivals.load()
+    except ScenarioError as error:
+        files = {name: getattr(arrivals, name, None) for name in ("file", "durations", "memory")}
+        for fault in error.faults:
+            yield next((name for name, file in files.items() if file == fault.file), "file"), fault
 
 
 def _state(file: str) -> tuple[int, int]:

@@ -9,6 +9,7 @@ registry.load_builtin()
 
 #: Parameters of those that have none by default.
 EXAMPLES = {
+    "arrivals/batches": {"rate": "9/s", "on": "10s", "period": "30s", "idle": "1/s"},
     "arrivals/diurnal": {"rate": "6/s"},
     "arrivals/flash-crowd": {"rate": "3/s", "at": "30s", "factor": 3},
     "arrivals/mmpp": {"rates": ["2/s", "9/s"], "dwell": ["10s", "5s"]},
@@ -16,8 +17,10 @@ EXAMPLES = {
     "arrivals/periodic": {"period": "200ms"},
     "arrivals/poisson": {"rate": "6/s"},
     "arrivals/preset": {"name": "azure-llm-conv", "rate": "6/s"},
+    "arrivals/random-jumps": {"low": "1/s", "high": "9/s", "stay": "10s"},
     "arrivals/ramp": {"start": "2/s", "end": "9/s", "over": "1min"},
     "arrivals/trace": {"preset": "azure-llm-conv"},
+    "arrivals/weekly": {"rate": "6/s", "hours": [1, 5, 3], "day": "1min"},
     "autoscaler/keda": {"utilisation": "60%"},
     "autoscaler/scheduled": {"windows": [{"start": "0s", "end": "18h", "min": 2}]},
     "autoscaler/steps": {"steps": [{"lower": 0.5, "by": 1}], "period": "15s"},
@@ -45,7 +48,7 @@ EXAMPLES = {
 ALSO = {"engine/continuous-batch": {"platform.services.far.timeout": None}}
 
 #: They bring jobs, or need a file: tried by the tests of traces.
-ELSEWHERE = {"arrivals/job-preset", "arrivals/job-trace"}
+ELSEWHERE = {"arrivals/azure-functions", "arrivals/job-preset", "arrivals/job-trace", "arrivals/rate-trace"}
 
 ALL = [f"{kind}/{name}" for kind in registry.kinds() for name in registry.names(kind)]
 

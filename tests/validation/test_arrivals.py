@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sim.saas.policies.arrivals import MarkovModulated, OnOff, Periodic, Poisson
+from sim.saas.policies.arrivals import MarkovModulated, OnOff, Periodic, Poisson, RandomJumps
+from sim.saas.policies.batches import Batches
 from sim.saas.policies.recorded import Preset
 from sim.saas.policies.varying import Crowd, Diurnal, FlashCrowd, Ramp
+from sim.saas.policies.weekly import Weekly
 
 SURPRISE = 4.5
 P = 1e-5
@@ -43,6 +45,9 @@ def test_poisson_gaps_are_exponential_and_counts_are_not_dispersed():
         (FlashCrowd(0.5, at=100.0, factor=200.0, ramp=5.0, hold=3.0, decay=10.0), 10, 400.0),
         (Ramp(0.0, 3.0, over=500.0, begin=100.0), 20, 800.0),
         (Ramp(3.0, 0.0, over=500.0, begin=100.0), 20, 800.0),
+        (Weekly(1.0, hours=[1, 5, 3], days=[1, 1, 2, 1, 1, 0, 1], day=90.0, begins=50.0), 20, 900.0),
+        (Batches(3.0, on=40.0, period=100.0, first=30.0, idle=0.2), 20, 1000.0),
+        (Batches(0.1, on=40.0, period=100.0, first=30.0, idle=3.0), 20, 1000.0),
     ],
 )
 def test_varying_poisson_processes_follow_the_integral_of_their_rate(process, users, until):
@@ -93,6 +98,32 @@ def test_mmpp_has_the_mean_and_the_dispersion_of_theory(window):
     assert abs(rate - mean) < SURPRISE * rate_error
     assert abs(ratio - due) < SURPRISE * ratio_error
     assert process.expected(np.zeros(1), 4)[0] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("window", [1.0, 10.0])
+def test_jumps_have_the_mean_and_the_dispersion_of_theory(window):
+    # Levels are independent, so the rate forgets at the pace of its jumps.
+    low, high, stay = 1.0, 12.0, 5.0
+    mean = 4 * (high - low) / np.log(high / low)
+    square = 16 * (high**2 - low**2) / 2 / np.log(high / low)
+    due = dispersion(square - mean**2, mean, stay, window)
+    rate, rate_error, ratio, ratio_error = measured(RandomJumps(low, high, stay), 4, window)
+    assert abs(rate - mean) < SURPRISE * rate_error
+    assert abs(ratio - due) < SURPRISE * ratio_error
+
+
+def test_a_bursty_week_has_its_mean_and_its_dispersion():
+    # Flat hours: the rate is the mean one all the time, and the dispersion that which was asked for.
+    flat = Weekly(5.0, hours=[1.0, 1.0], dispersion=9.0)
+    rate, rate_error, ratio, ratio_error = measured(flat, 1, 60.0, runs=60, windows=100)
+    assert abs(rate - 5.0) < SURPRISE * rate_error
+    assert abs(ratio - 9.0) < SURPRISE * ratio_error
+    # With hours the mean of each of them is that of the curve.
+    process = Weekly(5.0, hours=[1.0, 7.0], day=400.0, dispersion=9.0, swing=20.0)
+    number = np.array([counts(process, 1, 4000.0, 200.0, seed) for seed in range(60)])
+    grid = np.arange(0.5, 4000.0)
+    due = process.expected(grid, 1).reshape(20, 200).sum(axis=1)
+    assert (np.abs(number.mean(axis=0) - due) < SURPRISE * number.std(axis=0, ddof=1) / np.sqrt(60)).all()
 
 
 def test_independent_users_of_on_off_average_out():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
@@ -113,32 +113,98 @@ class MarkovModulated:
         return level(users * float(share @ np.array(self.rates)), times)
 
 
-def modulated(rng: np.random.Generator, rates: Floats, dwell: Floats, until: float) -> Iterator[Block]:
-    """A Markov-modulated Poisson process, exactly, by inverting its cumulative rate.
+@policy("arrivals", "random-jumps")
+class RandomJumps:
+    """A load that nobody can foresee: the rate jumps to a level that has nothing to do with the last.
 
-    A Poisson process of rate 1 on the axis "arrivals expected so far" is carried back to the time
-    axis; that axis is built in stretches of 1024 stays, and forgetting the last gap at the end of a
-    stretch changes nothing because gaps are exponential.
+    Levels are log-uniform between `low` and `high`, stays are exponential: neither what came before
+    nor how long a level has lasted says anything about what comes next. The best forecast beyond the
+    next jump is the mean, so who reacts to the present must win here.
+
+    low: least requests per second of one user, above 0.
+    high: most requests per second of one user.
+    stay: mean seconds until the next jump.
+    """
+
+    low: PerSecond
+    high: PerSecond
+    stay: PositiveSeconds
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high:
+            raise ValueError("need 0 < low < high")
+
+    def blocks(self, rng: np.random.Generator, users: int, until: float) -> Iterator[Block]:
+        """Yield the arrivals of all users before `until`."""
+        bottom, span = np.log(self.low), np.log(self.high / self.low)
+
+        def stays() -> tuple[Floats, Floats]:
+            levels = users * np.exp(bottom + span * rng.random(STAYS))
+            return levels, rng.exponential(self.stay, STAYS)
+
+        if users:
+            yield from stepped(rng, stays, until)
+
+    def expected(self, times: Floats, users: int) -> Floats:
+        """Mean arrivals per second of all users together; the level of the moment is unknown."""
+        mean = (self.high - self.low) / float(np.log(self.high / self.low))
+        return level(users * mean, times)
+
+
+#: Stays drawn at once.
+STAYS = 1024
+
+
+def modulated(rng: np.random.Generator, rates: Floats, dwell: Floats, until: float) -> Iterator[Block]:
+    """A Markov-modulated Poisson process, begun in equilibrium.
+
+    Args:
+        rng: source of randomness.
+        rates: arrivals per second at each level.
+        dwell: mean seconds of a stay at each, then any other level with equal probability.
+        until: arrivals at or after this moment are left out.
     """
     if rates.max() <= 0:
         return
-    levels, stays = len(rates), 1024
+    levels = len(rates)
     state = int(rng.choice(levels, p=dwell / dwell.sum()))
-    start = 0.0
-    while start < until:
-        jumps = rng.integers(1, levels, stays)
+
+    def stays() -> tuple[Floats, Floats]:
+        nonlocal state
+        jumps = rng.integers(1, levels, STAYS)
         states = (state + np.concatenate(([0], np.cumsum(jumps)))) % levels
         state, states = int(states[-1]), states[:-1]
-        lengths = rng.exponential(dwell[states])
+        return rates[states], rng.exponential(dwell[states])
+
+    yield from stepped(rng, stays, until)
+
+
+def stepped(
+    rng: np.random.Generator, stays: Callable[[], tuple[Floats, Floats]], until: float
+) -> Iterator[Block]:
+    """A Poisson process whose rate is a random step function, exactly, by inverting its cumulative rate.
+
+    A Poisson process of rate 1 on the axis "arrivals expected so far" is carried back to the time
+    axis; that axis is built a stretch of stays at a time, and forgetting the last gap at the end of a
+    stretch changes nothing because gaps are exponential.
+
+    Args:
+        rng: source of randomness.
+        stays: draws rates and lengths (s) of the next stays.
+        until: arrivals at or after this moment are left out.
+    """
+    start = 0.0
+    while start < until:
+        rates, lengths = stays()
         begins = start + np.concatenate(([0.0], np.cumsum(lengths)))
-        due = np.concatenate(([0.0], np.cumsum(lengths * rates[states])))
+        due = np.concatenate(([0.0], np.cumsum(lengths * rates)))
         reached = 0.0
         while reached < due[-1] and start < until:
             marks = reached + np.cumsum(rng.exponential(1.0, BLOCK))
             reached = float(marks[-1])
             marks = marks[: np.searchsorted(marks, due[-1])]
             stay = np.searchsorted(due, marks, side="right") - 1
-            times = begins[stay] + (marks - due[stay]) / rates[states[stay]]
+            times = begins[stay] + (marks - due[stay]) / rates[stay]
             if len(times) and times[-1] >= until:
                 times, start = times[: np.searchsorted(times, until)], until
             if len(times):

@@ -3,9 +3,11 @@ import pytest
 
 from sim import registry
 from sim.saas.blocks import BLOCK
-from sim.saas.policies.arrivals import MarkovModulated, OnOff, Periodic, Poisson
+from sim.saas.policies.arrivals import MarkovModulated, OnOff, Periodic, Poisson, RandomJumps
+from sim.saas.policies.batches import Batches
 from sim.saas.policies.recorded import Preset, Trace, two_levels
 from sim.saas.policies.varying import Crowd, Diurnal, FlashCrowd, Ramp
+from sim.saas.policies.weekly import Weekly
 
 CROWD = Crowd(at=300.0, factor=10.0, ramp=20.0, hold=30.0, decay=40.0)
 PROCESSES = [
@@ -19,6 +21,10 @@ PROCESSES = [
     FlashCrowd(1.0, at=100.0, factor=20.0, ramp=10.0, hold=20.0, decay=5.0),
     Ramp(0.0, 5.0, over=100.0, begin=50.0),
     Preset("azure-llm-conv"),
+    Weekly(2.0, hours=[1.0, 4.0], days=[1, 0, 2, 1, 1, 1, 1], day=300.0),
+    Weekly(2.0, hours=[1.0, 4.0], day=300.0, dispersion=5.0),
+    Batches(5.0, on=20.0, period=90.0),
+    RandomJumps(0.1, 9.0, stay=50.0),
 ]
 NAMES = [f"{index}-{type(process).__name__}" for index, process in enumerate(PROCESSES)]
 

@@ -10,7 +10,7 @@ from sim.errors import StratusError
 from sim.iaas.resources import Resources
 from sim.paas.coldstart import ColdStart, Startup
 from sim.paas.gauge import Gauge
-from sim.paas.policies.engines import ContinuousBatch
+from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.replica import Replica, ReplicaState
 from sim.paas.rules import NO_RULES, Rules
 from sim.paas.tokens import TokenReplica

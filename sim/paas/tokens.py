@@ -9,7 +9,7 @@ from sim.errors import StratusError
 from sim.kernel.lines import FifoLine
 from sim.paas.calls import Call
 from sim.paas.llm import Engine, Sequence
-from sim.paas.policies.engines import ContinuousBatch
+from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.replica import Replica, ReplicaState
 
 if TYPE_CHECKING:

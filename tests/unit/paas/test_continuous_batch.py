@@ -8,7 +8,7 @@ import pytest
 
 from sim.errors import StratusError
 from sim.paas.llm import Sequence, simulate
-from sim.paas.policies.engines import ContinuousBatch
+from sim.paas.policies.continuous import ContinuousBatch
 
 RULES = ["chunked-prefill", "prefill-first", "sarathi"]
 

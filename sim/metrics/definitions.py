@@ -40,6 +40,11 @@ latency.max | duration | low | longest latency
 slo_met | fraction | high | within the SLO
     share of the requests answered within the SLO's latency; dropped ones count as missed, those still
     in flight only once they are late
+slo_violated | fraction | low | SLO violations
+    share of the requests not answered within the SLO's latency, dropped ones among them; those still in
+    flight count once they are late
+slo_time | fraction | high | time within the SLO
+    share of the minutes with requests in which the SLO's share of them was answered within its latency
 network.mean | duration | low | time in the network
     mean part of the latency spent in transfers, of the completed
 queue.mean | duration | low | time in queues
@@ -79,6 +84,40 @@ forecast.coverage | fraction | - | forecast coverage
     share of the bins foreseen whose rate was at most the quantile foreseen; right where it is that quantile
 forecast.band | fraction | - | rate in the band
     share of the bins foreseen whose rate lay in the forecast's band
+held_hours | count | low | replica hours held
+    hours in which replicas held their place on a node, starting, ready or draining
+accelerator_hours | count | low | accelerator hours held
+    those hours times the accelerators of a replica
+cold_calls | fraction | low | cold calls
+    share of the calls served that came before the replica which served them was ready
+reversals | count | low | reversals
+    scalings in the other direction than the one before
+elasticity.demand | count | - | replicas needed
+    least replicas that would meet the SLO at the present rate, mean over time: Erlang's wait formula with the
+    service times measured (Allen-Cunneen); where calls are batched or have no SLO, rate over capacity
+elasticity.under | fraction | low | under-provisioning
+    replicas missing over replicas needed, mean over time (accuracy theta_U)
+    source: Herbst et al., Ready for Rain?, SPEC-RG-2016-01
+elasticity.over | fraction | low | over-provisioning
+    replicas too many over replicas needed, mean over time (accuracy theta_O)
+    source: Herbst et al., Ready for Rain?, SPEC-RG-2016-01
+elasticity.under_time | fraction | low | time with too few
+    share of the time with fewer replicas ready than needed (timeshare tau_U)
+    source: Herbst et al., Ready for Rain?, SPEC-RG-2016-01
+elasticity.over_time | fraction | low | time with too many
+    share of the time with more replicas ready than needed (timeshare tau_O)
+    source: Herbst et al., Ready for Rain?, SPEC-RG-2016-01
+elasticity.instability | fraction | low | instability
+    share of the steps from minute to minute over which replicas ready and replicas needed do not move in the
+    same direction
+    source: Herbst et al., Ready for Rain?, SPEC-RG-2016-01
+elasticity.jitter | count | - | jitter
+    moves of the replicas ready (sum of changes) less those of the replicas needed, per minute; above 0 more
+    adaptations than the demand asks for
+    source: Herbst et al., BUNGEE, SEAMS 2015
+elasticity.deviation | count | low | elastic deviation
+    Euclidean distance from 0 of the two accuracies, the two timeshares and the instability
+    source: Bauer et al., Chameleon, IEEE TPDS 30(4), 2019
 unstable | count | low | overloaded
     1 when the backlog grew as no station that keeps up would let it, else 0
 """,

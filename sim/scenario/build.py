@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 
 from simpy.events import Event
@@ -112,7 +112,12 @@ class Platform:
         recorded = self.ctx.recorder.finish(end)
         self._clean_up()
         ended = {"reason": reason, "time": end, "events": kernel.events}
-        return Outcome(recorded.tables, recorded.steps, facts(self.scenario, ended))
+        return Outcome(recorded.tables, recorded.steps, facts(self.scenario, ended, self._capacities()))
+
+    def _capacities(self) -> dict[str, float]:
+        """Calls per second of one full replica, of the services that can tell."""
+        known = {name: service.capacity() for name, service in self.services.items()}
+        return {name: capacity for name, capacity in known.items() if isfinite(capacity)}
 
     def _drain(self, kernel: Kernel) -> str:
         """Go on until nothing is on its way or a limit is reached; says which."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sim import catalog
@@ -15,12 +16,13 @@ from sim.scenario.spec import Infrastructure, Link, Pool, Scenario
 _UNKNOWN_POWER = ((0.0, 0.0), (1.0, 0.0))
 
 
-def facts(scenario: Scenario, ended: dict[str, Any]) -> dict[str, Any]:
+def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, float]) -> dict[str, Any]:
     """The facts of one run; the keys are listed in `docs/architecture.md`.
 
     Args:
         scenario: what was run.
         ended: how the run ended: `reason`, `time` (s), `events`.
+        capacities: calls per second of one full replica of each service, as far as it is known.
     """
     infrastructure = scenario.infrastructure
     end = ended["time"] if scenario.drain else scenario.duration
@@ -32,6 +34,9 @@ def facts(scenario: Scenario, ended: dict[str, Any]) -> dict[str, Any]:
                 "pool": service.pool,
                 "model": service.model,
                 "engine": service.engine.policy,
+                "servers": service.engine.servers,
+                "capacity": capacities.get(name),
+                "slo": _objective(scenario, name),
             }
             for name, service in scenario.platform.services.items()
         },
@@ -109,6 +114,17 @@ def _application(scenario: Scenario, name: str) -> dict[str, Any]:
         "slo": None if slo is None else {"latency": slo.latency, "quantile": slo.quantile},
         "users": dict(wanted.users),
     }
+
+
+def _objective(scenario: Scenario, service: str) -> dict[str, float] | None:
+    """The tightest SLO of the applications that call a service."""
+    found = [
+        app.slo
+        for app in scenario.applications.values()
+        if app.slo is not None and any(service in call.to for call in app.calls.values())
+    ]
+    slo = min(found, key=lambda each: (each.latency, -each.quantile), default=None)
+    return None if slo is None else {"latency": slo.latency, "quantile": slo.quantile}
 
 
 def _pool(infrastructure: Infrastructure, site: str, pool: Pool) -> dict[str, Any]:

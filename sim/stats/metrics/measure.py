@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.kernel.outcome import Outcome
-from sim.stats.metrics import infrastructure, jobs, queues, requests, services
+from sim.stats.metrics import elasticity, infrastructure, jobs, objectives, queues, requests, services
 from sim.stats.view import View, ratio
 
 
@@ -15,7 +15,7 @@ def measure(outcome: Outcome) -> dict[str, float]:
     """
     view = View(outcome)
     found: dict[str, float] = {}
-    for part in (requests, services, infrastructure, jobs, queues):
+    for part in (requests, objectives, services, elasticity, infrastructure, jobs, queues):
         found |= part.measure(view)
     for name in ("completed", "dropped", "slo_violations"):
         found.setdefault(f"total.{name}", 0.0)

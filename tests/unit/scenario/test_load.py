@@ -104,7 +104,7 @@ def test_numbers_are_written_in_a_unit_that_reads_back_exactly():
 def test_every_metric_a_scenario_may_ask_for_is_one_of_its_results(full):
     for scenario in (full, load(HERE / "good" / "jobs.yaml")):
         ended = {"reason": "completed", "time": scenario.duration, "events": 0}
-        assert metric_names(scenario) == names_of(facts(scenario, ended))
+        assert metric_names(scenario) == names_of(facts(scenario, ended, {}))
         assert len(metric_names(scenario)) > 20
 
 

@@ -285,8 +285,13 @@ class Cluster:
         """
         self._listeners.append(fn)
 
-    def bind(self, unit: Placed, node: Node) -> None:
+    def bind(self, unit: Placed, node: Node, device: int | None = None) -> None:
         """Give a unit its place.
+
+        Args:
+            unit: it has none.
+            node: it has room.
+            device: which one a share comes from; None: the one with the least left that is enough.
 
         Raises:
             InvariantError: the unit has a place, the node is not ready or has not enough left.
@@ -303,7 +308,7 @@ class Cluster:
                 raise InvariantError(f"{node.name}: unit {unit.id} wants {least:g} {what}, {have} left")
         if not min(unit.resources) >= 0.0:
             raise InvariantError(f"unit {unit.id} wants less than nothing: {unit.resources}")
-        unit.devices = room.take(self.room, index, unit.resources)
+        unit.devices = room.take(self.room, index, unit.resources, device)
         node.units[unit.id] = unit
         unit.node = node
         self._show_allocated(node)

@@ -145,8 +145,14 @@ def give(free: Floats, at: int, resources: Sequence[float], devices: Sequence[in
     _sum_up(free, at, shares)
 
 
-def after(free: Floats, resources: Resources) -> Floats:
-    """A copy of the table with one unit taken from every row; rows where it does not fit mean nothing."""
+def after(free: Floats, resources: Resources, devices: NDArray[np.intp] | None = None) -> Floats:
+    """A copy of the table with one unit taken from every row; rows where it does not fit mean nothing.
+
+    Args:
+        free: the table.
+        resources: what the unit takes.
+        devices: for a share of a device, which one it comes from on each row; None: as `take` chooses.
+    """
     left = free.copy(order="F")
     for column in _OTHERS:
         left[:, column] -= resources[column]
@@ -156,8 +162,9 @@ def after(free: Floats, resources: Resources) -> Floats:
         return left
     rows = np.arange(len(shares))
     if accelerators < _ONE:
-        enough = np.where(shares >= accelerators * _ONE, shares, np.inf)
-        shares[rows, enough.argmin(axis=1)] -= accelerators
+        if devices is None:
+            devices = np.where(shares >= accelerators * _ONE, shares, np.inf).argmin(axis=1)
+        shares[rows, devices] -= accelerators
         shares[np.abs(shares) <= TOLERANCE] = 0.0
     else:
         unused = shares >= _ONE

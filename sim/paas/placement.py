@@ -155,6 +155,7 @@ class Placer:
         self._known: dict[Shape, Mask] = {}
         self._log = log
         self._ties = ties
+        self._choosers = [score for score, weight in scores if weight > 0 and hasattr(score, "device")]
         self._single = len(self.scores) == 1 and self.scores[0][1] > 0.0 and ties is None
         for policy in (*self.filters, *(score for score, _ in self.scores)):
             attach = getattr(policy, "attach", None)
@@ -203,7 +204,7 @@ class Placer:
             # The exact row is put back afterwards: (a - b) + b need not be a.
             chosen.append(at)
             before.append(free[at].copy())
-            take(free, at, unit.resources)
+            take(free, at, unit.resources, unit.wish)
             self.census.count(unit, at, 1)
             if gate is not None:
                 gate.take(unit, at)
@@ -238,6 +239,8 @@ class Placer:
                 for policy, _ in self.scores
             ]
             at = self._choose(candidates, points)
+        if self._choosers and at >= 0 and 0.0 < unit.resources.accelerators < 1.0:
+            unit.wish = self._choosers[0].device(unit, self.cluster, at)
         if self._log is not None and logged:
             self._log.looked(unit, self.filters, also, candidates, at, points)
         return at

@@ -40,7 +40,7 @@ class Roster:
         group.started = now
         group.live = len(group.units)
         for unit, at in zip(group.units, places, strict=True):
-            self._cluster.bind(unit, nodes[at])
+            self._cluster.bind(unit, nodes[at], unit.wish)
             unit.where = nodes[at].name
             self._census.count(unit, at, 1)
             self._units_on.setdefault(at, {})[unit.id] = unit

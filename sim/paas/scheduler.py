@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import heapify, heappop, heapreplace
 from itertools import count
-from typing import Literal
+from typing import Any, Literal
 
 from sim import registry
 from sim.iaas.nodes import Cluster, Node
@@ -90,7 +90,7 @@ class Scheduler:
         self.placer = Placer(cluster, filters, scores, log, rng)
         self.roster = Roster(cluster, self.placer.census, quotas)
         self.quotas = quotas
-        self._fragments = FragmentationRecord(ctx, cluster) if fragmentation else None
+        self._fragments = FragmentationRecord(ctx, self.placer) if fragmentation else None
         self.passes = 0
         self.order = order
         self._preemption = preemption or NoPreemption()
@@ -108,6 +108,7 @@ class Scheduler:
             for event in ("released", "bound")
         }
         self._pools = list(pools)
+        self._learning: list[Any] = [score for score, _ in scores if hasattr(score, "saw")]
         self._possible: dict[tuple[tuple[Shape, int], ...], bool] = {}
         self._due = False
         self._group_ids = count()
@@ -131,6 +132,8 @@ class Scheduler:
         self._number(group)
         if self._fragments is not None:
             self._fragments.saw(group)
+        for score in self._learning:
+            score.saw(group)
         if self._walking:
             self._late.append(group)
         else:

@@ -71,6 +71,7 @@ class Unit:
         "site",
         "submitted",
         "where",
+        "wish",
     )
 
     def __init__(
@@ -107,6 +108,8 @@ class Unit:
         self.node: Node | None = None
         #: Numbers of the devices it has on its node.
         self.devices: tuple[int, ...] = ()
+        #: Device its share should come from; None: the one with the least left that is enough.
+        self.wish: int | None = None
         #: Name of the node it was bound to last, "" before.
         self.where = ""
         self.group: Group | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,12 +16,17 @@ from sim.kernel.context import Context
 from sim.kernel.kernel import Kernel
 from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
-from sim.paas.fragmentation import FragmentationRecord, fragmented, typical
+from sim.paas.fragmentation import FragmentationRecord, Work, fragmented, typical
+from sim.paas.placement import Placer
+from sim.paas.policies.filters import DEFAULT
 from sim.paas.policies.scores.fragmentation import FragmentationGradientDescent
 from sim.paas.units import Group, Unit
+from sim.registry import load_builtin, lookup
 from sim.scenario.build import build
 from sim.scenario.load import loads
 from sim.stats.metrics import measure
+
+load_builtin()
 
 
 def table(nodes):
@@ -58,29 +65,103 @@ kinds = st.tuples(st.sampled_from([0.0, 1.0, 4.0]), st.sampled_from([0.0, 0.25, 
 @given(nodes, st.lists(st.tuples(kinds, st.sampled_from([0.25, 0.5])), max_size=4))
 def test_the_measure_is_the_formula(nodes, mix):
     mix = [(Resources(cpu=cpu, accelerators=devices), share) for (cpu, devices), share in mix]
-    assert fragmented(table(nodes), mix) == pytest.approx([by_hand(*node, mix) for node in nodes])
+    assert fragmented(table(nodes), Work(mix)) == pytest.approx([by_hand(*node, mix) for node in nodes])
 
 
-class Free:
-    """As much of the nodes as the scorer looks at."""
+def shelves(*nodes):
+    """A cluster of nodes with (cores, share left of each device)."""
+    kernel = Kernel()
+    cluster = Cluster(Context(kernel, RandomStreams(1), Recorder(kernel)))
+    for number, (cpu, devices) in enumerate(nodes):
+        kind = NodeType("n", Resources(cpu=cpu, accelerators=len(devices)))
+        cluster.set_state(cluster.add(kind, "s", f"p{number}"), NodeState.READY)
+        for k, left in enumerate(devices):
+            if left < 1:
+                room.take(cluster.room, number, Resources(accelerators=1 - left), wish=k)
+    return cluster
 
-    def __init__(self, nodes):
-        self.room = table(nodes)
+
+def worker(cpu, devices, **where):
+    return Unit("worker", "x", Resources(cpu=cpu, accelerators=devices), **where)
+
+
+def learned(cluster, *units):
+    """FGD with these units as its experience, and where it would place one."""
+    policy = FragmentationGradientDescent()
+    placer = Placer(cluster, [lookup("filter", name)() for name in DEFAULT], [(policy, 1.0)])
+    policy.start(None)
+    for unit in units:
+        policy.saw(Group([unit]))
+    return policy, placer
 
 
 def test_a_half_goes_where_a_half_is_left():
     """All work so far asked for a half, or for one.
 
     Node 0 has one whole device, node 1 half a device. A half on node 0 breaks the whole one: for the
-    kind "one" (weight 1/2) 0.5 becomes a fragment: -0.25. On node 1 the half that was no use to "one"
-    is used up: +0.25.
+    kind "one" (weight 1/2) 0.5 becomes a fragment: +0.25. On node 1 the half that was no use to "one"
+    is used up: -0.25. Points: 100 / (1 + e^0.25) = 43.8, 100 / (1 + e^-0.25) = 56.2.
     """
-    policy = FragmentationGradientDescent()
-    policy.start(None)
-    free = Free([(8.0, [1.0]), (8.0, [0.5])])
-    half, one = (Unit("worker", "x", Resources(accelerators=share)) for share in (0.5, 1.0))
-    policy.score(one, free, np.array([0]))
-    assert policy.score(half, free, np.array([0, 1])).tolist() == [-0.25, 0.25]
+    cluster = shelves((8.0, [1.0]), (8.0, [0.5]))
+    policy, placer = learned(cluster, worker(0, 0.5), worker(0, 1.0))
+    half = worker(0, 0.5)
+    assert policy.score(half, cluster, np.array([0, 1])).tolist() == [43, 56]
+    assert placer.place(Group([half])) == [1]
+
+
+def test_work_that_may_not_run_on_a_node_has_no_use_for_its_devices():
+    """Ones may go to pool p0 only: all of node 1 is a fragment for them, so a one of any kind goes there."""
+    cluster = shelves((8.0, [1.0, 1.0]), (8.0, [1.0, 1.0]))
+    kept = worker(0, 1.0, pools=frozenset({"s/p0"}))
+    policy, _ = learned(cluster, kept, kept)
+    # Growth: 0 on node 0, where the other device is of use as before; -1 on node 1.
+    assert policy.score(worker(0, 1.0), cluster, np.array([0, 1])).tolist() == [50, 73]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([2.0, 8.0]), st.lists(lefts, min_size=1, max_size=4)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.lists(kinds, min_size=1, max_size=5),
+    st.lists(kinds, min_size=1, max_size=8),
+)
+def test_node_and_device_are_those_of_a_plain_search(nodes, seen, asked):
+    """The authors' rule with loops over nodes and devices, unit after unit."""
+    cluster = shelves(*nodes)
+    _, placer = learned(cluster, *(worker(*kind) for kind in seen))
+    mix = typical(Counter(Resources(cpu=cpu, accelerators=devices) for cpu, devices in seen), 0.95)
+    state = [[cpu, list(devices)] for cpu, devices in nodes]
+    for number, (cpu, need) in enumerate(asked):
+        tries = []
+        for at, (cores, devices) in enumerate(state):
+            if cores < cpu:
+                continue
+            if need == 0:
+                options = [()]
+            elif need < 1:
+                options = [(k,) for k, left in enumerate(devices) if left >= need]
+            else:
+                whole = [k for k, left in enumerate(devices) if left == 1]
+                options = [tuple(whole[: int(need)])] if len(whole) >= need else []
+            for option in options:
+                left = [d - (min(need, 1) if k in option else 0) for k, d in enumerate(devices)]
+                growth = by_hand(cores - cpu, left, mix) - by_hand(cores, devices, mix)
+                tries.append((-int(100 / (1 + np.exp(growth)) + 1e-6), at, option))
+        unit = worker(cpu, need)
+        unit.id = number
+        found = placer.place(Group([unit]))
+        if not tries:
+            assert found is None
+            continue
+        _, at, option = min(tries)
+        assert found == [at]
+        cluster.bind(unit, cluster.nodes[at], unit.wish)
+        assert unit.devices == option
+        state[at][0] -= cpu
+        for k in option:
+            state[at][1][k] -= min(need, 1)
 
 
 def test_typical_work_is_the_most_frequent():
@@ -121,7 +202,7 @@ def test_the_record_is_the_measure_at_every_moment(data):
     kinds = [NodeType("n", Resources(cpu=cpu, accelerators=2)) for cpu in (2, 8)]
     for kind in (*kinds, kinds[1]):
         cluster.set_state(cluster.add(kind, "s", "p"), NodeState.READY)
-    record = FragmentationRecord(ctx, cluster)
+    record = FragmentationRecord(ctx, Placer(cluster, [], []))
     cluster.listen(lambda event, node: record.touch((node.index,)))
     sizes = [Resources(cpu=1, accelerators=0.4), Resources(cpu=3, accelerators=1), Resources(cpu=1)]
     counts = {size: data.draw(st.integers(1, 5)) for size in sizes}
@@ -150,7 +231,7 @@ def test_the_record_is_the_measure_at_every_moment(data):
         up = cluster.ready
         idle, fragments = (series.values[-1] for series in record._series)
         assert idle == pytest.approx(cluster.room[up][:, room.ACCELERATORS].sum())
-        assert fragments == pytest.approx(fragmented(cluster.room, mix)[up].sum())
+        assert fragments == pytest.approx(fragmented(cluster.room, Work(mix))[up].sum())
 
 
 def test_packing_leaves_fewer_fragments_than_spreading():

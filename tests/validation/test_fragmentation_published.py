@@ -1,9 +1,9 @@
 """Placement policies on the trace of Weng et al. (ATC 2023), against the results they published.
 
-Alibaba's openb cluster: pods come in random order until they have asked for as many GPUs as there
-are; published is the share of GPUs that are allocated then, the mean of ten orders. Ours are other
-orders, and shares go to the tightest device (their Random picks devices at random too), so the
-figures agree to 2.5 percentage points; the order of the policies must be the same.
+Alibaba's openb cluster, its 1,213 nodes with GPUs: pods come in random order, and then some of them
+again, until they have asked for as many GPUs as there are; what does not fit then is dropped. Published
+is the share of GPUs that are allocated in the end, for ten orders. Ours are other orders of the same
+kind, so the means agree to what the spread over orders (standard deviation 0.1 to 0.3 points) allows.
 """
 
 from __future__ import annotations
@@ -11,13 +11,22 @@ from __future__ import annotations
 import csv
 import gzip
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sim.iaas import room
+from sim.iaas.nodes import Cluster, NodeState, NodeType
 from sim.iaas.resources import Resources
+from sim.kernel.context import Context
+from sim.kernel.kernel import Kernel
+from sim.kernel.recorder import Recorder
+from sim.kernel.streams import RandomStreams
+from sim.paas.placement import Placer
+from sim.paas.policies.filters import DEFAULT
+from sim.paas.units import Group, Unit
 from sim.registry import load_builtin, lookup
 
 load_builtin()
@@ -29,51 +38,63 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Nodes:
-    """The cluster of the trace as scorers see it."""
-
-    def __init__(self):
-        rows = list(csv.DictReader((FOLDER / "openb_node_list_all_node.csv").read_text().splitlines()))
-        kinds = [Resources(int(r["cpu_milli"]) / 1000, int(r["memory_mib"]), int(r["gpu"])) for r in rows]
-        self.models = np.array([row["model"] for row in rows])
-        self.total = np.array(kinds)
-        self.room = room.table(len(kinds), max(map(room.width, kinds)))
-        self.free = self.room[:, : room.WHOLE]
-        for at, kind in enumerate(kinds):
-            room.fill(self.room, at, kind)
-
-
-class Pod:
-    """What one pod asks for."""
-
-    def __init__(self, row):
+@cache
+def trace():
+    """(model, capacity) of the nodes with GPUs; (resources, models allowed) of the pods."""
+    rows = csv.DictReader((FOLDER / "openb_node_list_all_node.csv").read_text().splitlines())
+    nodes = [
+        (row["model"], Resources(int(row["cpu_milli"]) / 1000, int(row["memory_mib"]), int(row["gpu"])))
+        for row in rows
+        if int(row["gpu"])
+    ]
+    pods = []
+    for row in csv.DictReader((FOLDER / "openb_pod_list_default.csv").read_text().splitlines()):
         count, share = int(row["num_gpu"]), int(row["gpu_milli"]) / 1000
         gpus = share if count == 1 and share < 1 else count
-        self.resources = Resources(int(row["cpu_milli"]) / 1000, int(row["memory_mib"]), gpus)
-        self.models = row["gpu_spec"].split("|") if row["gpu_spec"] else None
+        models = frozenset(f"site/{model}" for model in row["gpu_spec"].split("|") if model)
+        resources = Resources(int(row["cpu_milli"]) / 1000, int(row["memory_mib"]), gpus)
+        pods.append((resources, models or None))
+    return nodes, pods
 
 
-def allocated(score, seed):
+class Start:
+    """What a scorer asks of a scheduler before it begins."""
+
+    def __init__(self, ctx):
+        self.ctx = ctx
+
+
+def allocated(name, seed, **parameters):
     """Per cent of the GPUs in use once the demand that came equals the capacity."""
-    nodes = Nodes()
-    pods = [
-        Pod(row) for row in csv.DictReader((FOLDER / "openb_pod_list_default.csv").read_text().splitlines())
-    ]
+    nodes, pods = trace()
+    kernel = Kernel()
+    ctx = Context(kernel, RandomStreams(seed), Recorder(kernel))
+    cluster = Cluster(ctx)
+    kinds = {}
+    for model, capacity in nodes:
+        kind = kinds.setdefault(capacity, NodeType("n", capacity))
+        cluster.set_state(cluster.add(kind, "site", model), NodeState.READY)
+    policy = lookup("score", name)(**parameters)
+    placer = Placer(cluster, [lookup("filter", each)() for each in DEFAULT], [(policy, 1.0)])
+    if hasattr(policy, "start"):
+        policy.start(Start(ctx))
+    units = [Unit("worker", "pod", resources, pools=models) for resources, models in pods]
+    if hasattr(policy, "saw"):
+        # Theirs knows from the start what all pods ask for.
+        policy.saw(Group(units))
     rng = np.random.default_rng(seed)
-    gpus, demand = nodes.total[:, 2].sum(), 0.0
-    for number in np.concatenate([rng.permutation(len(pods)), rng.integers(0, len(pods), len(pods))]):
-        pod = pods[number]
-        demand += pod.resources.accelerators
+    gpus, demand = cluster.total[:, room.ACCELERATORS].sum(), 0.0
+    order = np.concatenate([rng.permutation(len(pods)), rng.integers(0, len(pods), len(pods))])
+    for number, k in enumerate(order.tolist()):
+        unit = Unit("worker", "pod", units[k].resources, pools=units[k].pools)
+        unit.id = number
+        demand += unit.resources.accelerators
         if demand > gpus:
             break
-        ok = ~room.lacks(nodes.room, pod.resources)
-        if pod.models:
-            ok &= np.isin(nodes.models, pod.models)
-        candidates = np.flatnonzero(ok)
-        if len(candidates):
-            best = score(pod, nodes, candidates).argmax()
-            room.take(nodes.room, int(candidates[best]), pod.resources)
-    return 100 * (1 - nodes.free[:, 2].sum() / gpus)
+        places = placer.place(Group([unit]))
+        if places is not None:
+            cluster.bind(unit, cluster.nodes[places[0]], unit.wish)
+    return 100 * (1 - cluster.free[:, room.ACCELERATORS].sum() / gpus)
 
 
 def published(policy):
@@ -82,13 +103,16 @@ def published(policy):
         return np.mean([float(row["100"]) for row in csv.DictReader(text) if row["sc_policy"] == policy])
 
 
-def test_allocation_at_full_demand_is_near_the_published():
-    rng = np.random.default_rng(1)
-    ours = {
-        "01-Random": allocated(lambda pod, nodes, candidates: rng.random(len(candidates)), 42),
-        "02-DotProd": allocated(lookup("score", "dot-product")(prefer="small").score, 42),
-        "05-BestFit": allocated(lookup("score", "best-fit")(memory=0.0).score, 42),
-    }
-    for policy, value in ours.items():
-        assert value == pytest.approx(published(policy), abs=2.5), policy
-    assert list(ours.values()) == sorted(ours.values())
+#: Theirs, ours, orders, and by how many percentage points the means may differ.
+ARMS = [
+    ("01-Random", "random", {}, 1, 0.5),
+    ("02-DotProd", "dot-product", {"prefer": "small", "memory": False, "whole": True}, 1, 1.0),
+    ("05-BestFit", "best-fit", {"memory": 0.0}, 1, 0.5),
+    ("06-FGD", "fgd", {}, 1, 0.5),
+]
+
+
+@pytest.mark.parametrize(("theirs", "ours", "parameters", "orders", "points"), ARMS)
+def test_allocation_at_full_demand_is_the_published(theirs, ours, parameters, orders, points):
+    mean = np.mean([allocated(ours, seed, **parameters) for seed in range(42, 42 + orders)])
+    assert mean == pytest.approx(published(theirs), abs=points)

@@ -3,7 +3,9 @@
 The scheduler maps each scorer's numbers to 0..100 over the candidates (lowest 0, highest 100; all
 equal: all 0), weights and adds them; the highest sum wins, ties go to the lowest node index. A class
 attribute `final = True` says that the numbers are points already, as those of Kubernetes' scorers.
-A scorer with `attach(placer)` or `start(scheduler)` is given these first.
+A scorer with `attach(placer)` or `start(scheduler)` is given these first; one with `saw(group)` is told
+of every group that is submitted, and one with `device(unit, nodes, at)` says which device of the chosen
+node a share of one comes from.
 `nodes.free` does not yet hold the unit that is to be placed.
 """
 

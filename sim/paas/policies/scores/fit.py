@@ -62,16 +62,21 @@ class DotProduct:
 
     The product of the two vectors, each resource as a share of the largest node's. `prefer: large`
     is the alignment of Tetris (Grandl et al., SIGCOMM 2014); `small` is the DotProd that Weng et al.
-    compare with (ATC 2023), which packs tightly.
+    compare with (ATC 2023), which packs tightly: with `memory: false`, and `whole`, since they cut the
+    mean product to whole per cent, so that the first of nearly equal nodes is taken.
     """
 
     prefer: Literal["large", "small"] = "large"
+    memory: bool = True
+    whole: bool = False
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """The product, negated for `small`."""
         product = np.zeros(len(candidates))
-        for column, asked in enumerate(unit.resources[:3]):
-            largest = nodes.total[:, column].max(initial=0.0)
+        columns = (0, 1, 2) if self.memory else (0, 2)
+        for column in columns:
+            asked, largest = unit.resources[column], nodes.total[:, column].max(initial=0.0)
             if asked > 0 and largest > 0:
                 product += nodes.free[:, column].take(candidates) * (asked / largest**2)
-        return product if self.prefer == "large" else -product
+        signed = product if self.prefer == "large" else -product
+        return np.floor(signed * (100.0 / len(columns)) + 1e-9) if self.whole else signed

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sim.iaas.resources import TOLERANCE
+from sim.iaas.room import FIRST
 from sim.paas.policies.scores.base import Floats, Indices
 from sim.registry import policy
 
@@ -35,7 +37,10 @@ class Cheapest:
 
 @policy("score", "random")
 class RandomNode:
-    """Prefer no node: uniformly at random among those that fit, from its own seeded stream."""
+    """Prefer no node: uniformly at random among those that fit, from its own seeded stream.
+
+    A share of a device comes from any of the node's that have enough left.
+    """
 
     def start(self, scheduler: Scheduler) -> None:
         """Take the stream of random numbers."""
@@ -44,3 +49,8 @@ class RandomNode:
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """Uniform on [0, 1)."""
         return self._rng.random(len(candidates))
+
+    def device(self, unit: Unit, nodes: Nodes, at: int) -> int:
+        """One of the node's devices with enough left, all alike."""
+        fit = np.flatnonzero(nodes.room[at, FIRST:] >= unit.resources.accelerators * (1.0 - TOLERANCE))
+        return int(fit[self._rng.integers(len(fit))])

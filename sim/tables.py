@@ -141,6 +141,16 @@ TABLES: dict[str, tuple[Column, ...]] = {
         high        float 1/s   rate foreseen to be exceeded with probability 1 - level
         level       float -     quantile that high is
     """),
+    "node_scaling": _table("""
+        time        float s     moment of it
+        policy      text  -     node autoscaler
+        pool        text  -     site/pool
+        node        text  -     node it is about, empty where nodes are asked for
+        action      text  -     grow, kept or unneeded (at a change), drain, removed or failed
+        nodes       int   -     nodes asked for, or 1
+        utilisation float -     requests over what the node has: of accelerators if any, else cores or memory
+        reason      text  -     why
+    """),
     "decisions": _table("""
         id          int   -     number of the row, in order of the moments
         time        float s     moment of it, of the first of equal attempts

@@ -161,6 +161,7 @@ class ReplicaSet:
             priority=demand.priority,
             on_bound=self._bound,
             on_evicted=self._evicted,
+            on_drained=self._move,
         )
         self._scheduler.submit(Group([unit], priority=demand.priority))
         kind = TokenReplica if isinstance(self._service.engine, ContinuousBatch) else Replica
@@ -176,6 +177,13 @@ class ReplicaSet:
                     self._kernel.call_in(self._drain_timeout, self._cut, replica)
                 return
         self.retire(replica, "scaled-down")
+
+    def _move(self, unit: Unit) -> None:
+        """Its node is to go: it finishes its calls, while another one starts in its stead."""
+        replica = self._replicas[unit.id]
+        if replica.state is not ReplicaState.DRAINING:
+            self._remove(replica)
+            self._add()
 
     def _cut(self, replica: Replica) -> None:
         """The drain time-out is over."""

@@ -23,11 +23,13 @@ class Roster:
     Attributes:
         groups: groups with units on nodes, by id, in the order they were bound.
         endings: (estimated end, id, group) of those that have an estimate, by end.
+        changes: units that came or left so far.
     """
 
     def __init__(self, cluster: Cluster, census: Census, quotas: Ledger | None = None) -> None:
         self.groups: dict[int, Group] = {}
         self.endings: list[Ending] = []
+        self.changes = 0
         self._cluster = cluster
         self._census = census
         self._quotas = quotas
@@ -39,6 +41,7 @@ class Roster:
         nodes = self._cluster.nodes
         group.started = now
         group.live = len(group.units)
+        self.changes += 1
         for unit, at in zip(group.units, places, strict=True):
             self._cluster.bind(unit, nodes[at], unit.wish)
             unit.where = nodes[at].name
@@ -79,6 +82,7 @@ class Roster:
 
     def _forget(self, unit: Unit, at: int) -> None:
         del self._units_on[at][unit.id]
+        self.changes += 1
         self._census.count(unit, at, -1)
         group = unit.group
         assert group is not None

@@ -22,12 +22,13 @@ from sim.paas.backfill import Reservation
 from sim.paas.decisions import DecisionLog
 from sim.paas.elastic import ScaleUp, ever_fits
 from sim.paas.fragmentation import FragmentationRecord
+from sim.paas.nodedrain import NodeDrain
 from sim.paas.nodescaling import PlannedScaleUp
 from sim.paas.placement import Gate, Placer, applies
 from sim.paas.plan import Plan
 from sim.paas.policies.discipline import Discipline
 from sim.paas.policies.filters import Filter, ResourcesFit
-from sim.paas.policies.node_scaling import NodeScaling
+from sim.paas.policies.node_scaling import NodeScaling, Shrinking
 from sim.paas.policies.order import Order
 from sim.paas.policies.preemption import NoPreemption, Preemption
 from sim.paas.policies.scores import Score
@@ -101,7 +102,11 @@ class Scheduler:
         self._log = log
         self._scale_up = ScaleUp(self.placer, pools) if pools else None
         if pools and node_scaling is not None:
-            self._scale_up = PlannedScaleUp(ctx, self.placer, pools, node_scaling, self._in_order)
+            registry.start(node_scaling)
+            planned = PlannedScaleUp(ctx, self.placer, pools, node_scaling, self._in_order)
+            self._scale_up = planned
+            if isinstance(node_scaling, Shrinking) and node_scaling.shrinks:
+                NodeDrain(ctx, self, pools, node_scaling, planned)
         #: Filters whose answer for a node a release, or a placement, somewhere else may change.
         self._afar = {
             event: [f for f in filters if event in f.retry_on and not isinstance(f, ResourcesFit)]

@@ -41,6 +41,8 @@ class Unit:
         priority: larger goes first, where the order looks at it.
         on_bound: called with the unit once its whole group is bound.
         on_evicted: called with the unit and a reason after its node was lost; it has no node then.
+        on_drained: called with the unit to have it leave its node in peace and be placed anew; None: it
+            cannot move by itself.
 
     `id` is given by the scheduler at submission. The moments `submitted` to `ended` are NaN until
     they come; the scheduler writes `submitted` and `bound`, the owner the others.
@@ -59,6 +61,7 @@ class Unit:
         "loaded",
         "node",
         "on_bound",
+        "on_drained",
         "on_evicted",
         "owner",
         "pools",
@@ -89,6 +92,7 @@ class Unit:
         priority: float = 0.0,
         on_bound: Callable[[Unit], Any] | None = None,
         on_evicted: Callable[[Unit, str], Any] | None = None,
+        on_drained: Callable[[Unit], Any] | None = None,
     ) -> None:
         self.id = -1
         self.kind = kind
@@ -103,6 +107,7 @@ class Unit:
         self.priority = priority
         self.on_bound: Callable[[Unit], Any] = on_bound or _nothing
         self.on_evicted: Callable[[Unit, str], Any] = on_evicted or _nothing
+        self.on_drained = on_drained
         #: Filters may look at these attributes only: the scheduler remembers answers by shape.
         self.shape: Shape = (resources, site, pools, device, accelerator_memory, rules)
         self.node: Node | None = None

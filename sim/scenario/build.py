@@ -156,6 +156,8 @@ def build(scenario: spec.Scenario, replication: int = 0) -> Platform:
 
 def _pools(platform: Platform) -> list[NodePool]:
     infrastructure = platform.scenario.infrastructure
+    # A node autoscaler that removes nodes removes the empty ones too.
+    shrinks = getattr(platform.scenario.platform.node_scaling, "shrinks", False)
     made = []
     for site_name, site in infrastructure.sites.items():
         hourly = catalog.grid(site.grid).hourly if site.grid is not None else ()
@@ -187,7 +189,7 @@ def _pools(platform: Platform) -> list[NodePool]:
                     maximum=pool.nodes.max,
                     provisioning=pool.provisioning,
                     boot=pool.boot,
-                    idle_timeout=pool.idle_timeout,
+                    idle_timeout=inf if shrinks else pool.idle_timeout,
                 )
             )
     return made

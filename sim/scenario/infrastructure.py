@@ -168,7 +168,8 @@ class Pool(Spec):
     )
     boot: Duration = Field(default=Constant(30.0), description="from the start of the boot to ready")
     idle_timeout: Seconds = Field(
-        default=300.0, description="an empty node above `min` is given back after this"
+        default=300.0,
+        description="an empty node above `min` is given back after this, unless `node_scaling` removes nodes",
     )
     slices: str | None = Field(
         default=None,

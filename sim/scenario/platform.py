@@ -372,7 +372,8 @@ class Platform(Spec):
     scheduler: Scheduler = Field(default_factory=Scheduler, description="how units get their nodes")
     node_scaling: Annotated[Any, PolicyField("node_scaling")] | None = Field(
         default=None,
-        description="how elastic pools grow; at once, first fit, the cheapest pool first, unless given",
+        description="how elastic pools grow and shrink; at once, first fit, the cheapest pool first, and by "
+        "their `idle_timeout`, unless given",
     )
     services: dict[Name, Service] = Field(default={}, description="services by name")
     jobs: dict[Name, JobClass] = Field(default={}, description="kinds of training jobs by name")

@@ -174,6 +174,7 @@ class ScaleDownRules:
         after_failure: after a removal that failed.
         most_empty: empty nodes removed at once.
         most_drained: nodes with pods removed at once.
+        most_candidates: nodes with pods found unneeded at once; more are not looked for.
     """
 
     threshold: float = 0.5
@@ -185,6 +186,7 @@ class ScaleDownRules:
     after_failure: float = 180.0
     most_empty: int = 10
     most_drained: int = 1
+    most_candidates: int = 30
 
 
 @dataclass
@@ -205,11 +207,9 @@ class ScaleDown:
     last_delete: float = -inf
     last_failure: float = -inf
 
-    def update(self, nodes: Sequence[Node], now: float) -> list[str]:
-        """Note which nodes are unneeded now; returns their names, empty ones first."""
-        names = unneeded(nodes, self.rules)
+    def update(self, names: Sequence[str], now: float) -> None:
+        """Note which nodes are unneeded now."""
         self.since = {name: self.since.get(name, now) for name in names}
-        return names
 
     def cooling(self, now: float) -> bool:
         """Whether a delay forbids any removal."""
@@ -220,9 +220,23 @@ class ScaleDown:
             or now < self.last_failure + rules.after_failure
         )
 
-    def removable(self, nodes: Sequence[Node], groups: Mapping[str, NodeGroup], now: float) -> list[str]:
-        """Nodes to remove now: the empty ones, or else few with pods; never below a group's minimum."""
-        names = self.update(nodes, now)
+    def removable(
+        self,
+        nodes: Sequence[Node],
+        groups: Mapping[str, NodeGroup],
+        now: float,
+        names: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Nodes to remove now: the empty ones, or else few with pods; never below a group's minimum.
+
+        Args:
+            nodes: those that run.
+            groups: the node groups by name.
+            now: s.
+            names: the unneeded nodes, where they are known already.
+        """
+        names = unneeded(nodes, self.rules) if names is None else names
+        self.update(names, now)
         if self.cooling(now):
             return []
         by_name = {node.name: node for node in nodes}
@@ -243,30 +257,65 @@ class ScaleDown:
         return empty or drained
 
 
+#: Why a node is kept, or that it is not needed.
+UNNEEDED, PROTECTED, BUSY, FIXED, FULL, TAKING, LATER = (
+    "unneeded",
+    "protected",
+    "well used",
+    "holds what cannot move",
+    "its pods fit nowhere else",
+    "takes in pods of others",
+    "enough candidates",
+)
+
+
 def unneeded(nodes: Sequence[Node], rules: ScaleDownRules) -> list[str]:
-    """Nodes below the threshold whose pods all fit elsewhere, together; empty ones first.
+    """Names of the nodes that are not needed, empty ones first; see `verdicts`."""
+    return [name for name, reason in verdicts(nodes, rules).items() if reason == UNNEEDED]
+
+
+def verdicts(nodes: Sequence[Node], rules: ScaleDownRules) -> dict[str, str]:
+    """Why each node is kept, or that it is unneeded: below the threshold, and its pods fit elsewhere.
 
     The pods of a node found unneeded are put in their new place before the next one is looked at;
-    a node that takes them in is needed.
+    a node that takes them in is needed. Empty nodes are looked at first.
     """
     free = {node.name: _free(node) for node in nodes if node.ready}
     labels = {node.name: node.labels for node in nodes}
-    found: list[str] = []
+    found: dict[str, str] = {}
     taking: set[str] = set()
+    candidates = 0
     for node in sorted(nodes, key=lambda node: bool(node.moving())):
-        gpu = node.allocatable.get("gpu", 0.0) > 0
-        threshold = rules.gpu_threshold if gpu else rules.threshold
-        low = not node.ready or utilisation(node) < threshold
-        fixed = node.protected or node.name in taking or any(not pod.movable for pod in node.moving())
-        if fixed or not low:
-            continue
-        others = [name for name in free if name != node.name and name not in found]
-        moved = _move(node.moving(), others, free, labels)
-        if moved is not None:
-            taking.update(name for name, amounts in moved.items() if amounts != free[name])
-            free.update(moved)
-            found.append(node.name)
+        reason = _keeps(node, rules)
+        moving = node.moving()
+        if not reason and node.name in taking:
+            reason = TAKING
+        if not reason and moving and candidates >= rules.most_candidates:
+            reason = LATER
+        if not reason:
+            mine = free.pop(node.name, None)
+            moved = _move(moving, free, labels)
+            if moved is None:
+                reason = FULL
+                if mine is not None:
+                    free[node.name] = mine
+            else:
+                reason = UNNEEDED
+                candidates += bool(moving)
+                taking.update(moved)
+                free.update(moved)
+        found[node.name] = reason
     return found
+
+
+def _keeps(node: Node, rules: ScaleDownRules) -> str:
+    """Why a node is no candidate; nothing if it is."""
+    if node.protected:
+        return PROTECTED
+    gpu = node.allocatable.get("gpu", 0.0) > 0
+    if node.ready and utilisation(node) >= (rules.gpu_threshold if gpu else rules.threshold):
+        return BUSY
+    return "" if all(pod.movable for pod in node.moving()) else FIXED
 
 
 def _free(node: Node) -> dict[str, float]:
@@ -277,16 +326,15 @@ def _free(node: Node) -> dict[str, float]:
 
 
 def _move(
-    pods: Sequence[Pod],
-    onto: Sequence[str],
-    free: Mapping[str, dict[str, float]],
-    labels: Mapping[str, Mapping[str, str]],
+    pods: Sequence[Pod], free: Mapping[str, dict[str, float]], labels: Mapping[str, Mapping[str, str]]
 ) -> dict[str, dict[str, float]] | None:
-    """What would be free after the move; None if a pod finds no place."""
-    trial = {name: dict(free[name]) for name in onto}
+    """What would be free after the move on the nodes that take the pods; None if one finds no place."""
+    trial: dict[str, dict[str, float]] = {}
     for pod in pods:
-        target = next((name for name in onto if fits(pod, trial[name], labels[name])), None)
-        if target is None:
+        for name, amounts in free.items():
+            if fits(pod, trial.get(name, amounts), labels[name]):
+                take(pod, trial.setdefault(name, dict(amounts)))
+                break
+        else:
             return None
-        take(pod, trial[target])
     return trial

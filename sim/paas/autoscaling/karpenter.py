@@ -7,9 +7,10 @@ templates like others.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sim.paas.autoscaling.packing import Pod, Template, fits, take
@@ -17,17 +18,31 @@ from sim.paas.autoscaling.packing import Pod, Template, fits, take
 #: Seconds without a new pod, and seconds since the first, after which a batch of pods is closed.
 BATCH_IDLE = 1.0
 BATCH_MOST = 10.0
+#: Seconds between two looks for nodes to disrupt.
+LOOK = 10.0
 #: Candidates that a consolidation of several nodes looks at.
 MOST_CANDIDATES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node that may be consolidated: its type, and its pods."""
+    """A node as consolidation sees it.
+
+    Attributes:
+        name: unique.
+        template: its type.
+        pods: on it.
+        labels: it carries beside those of its type.
+        able: whether it may go.
+        open: whether it takes pods of others; not if it is on its way out.
+    """
 
     name: str
     template: Template
     pods: Sequence[Pod] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    able: bool = True
+    open: bool = True
 
     def moving(self) -> list[Pod]:
         """Pods that need another place when it goes."""
@@ -89,13 +104,13 @@ def allowed_disruptions(nodes: int, disrupting: int = 0, percent: float = 10.0) 
 
 def candidates(nodes: Sequence[Node]) -> list[Node]:
     """Nodes that may go, those whose price saves most per disruption first."""
-    able = [node for node in nodes if all(pod.movable for pod in node.moving())]
+    able = [node for node in nodes if node.able and all(pod.movable for pod in node.moving())]
     return sorted(able, key=lambda node: -node.template.price / disruption_cost(node))
 
 
 def emptiness(nodes: Sequence[Node], budget: int) -> Command | None:
     """Remove empty nodes, as many as the budget allows."""
-    empty = [node.name for node in nodes if not node.moving()][:budget]
+    empty = [node.name for node in nodes if node.able and not node.moving()][:budget]
     return Command(empty) if empty else None
 
 
@@ -108,7 +123,7 @@ def replace(gone: Sequence[Node], nodes: Sequence[Node], types: Sequence[Templat
         types: what could be bought.
     """
     names = {node.name for node in gone}
-    kept = [node for node in nodes if node.name not in names]
+    kept = [node for node in nodes if node.open and node.name not in names]
     free = []
     for node in kept:
         amounts = dict(node.template.capacity)
@@ -118,7 +133,7 @@ def replace(gone: Sequence[Node], nodes: Sequence[Node], types: Sequence[Templat
     left = []
     for pod in (pod for node in gone for pod in node.moving()):
         for node, amounts in zip(kept, free, strict=True):
-            if fits(pod, amounts, node.template.labels):
+            if fits(pod, amounts, {**node.template.labels, **node.labels}):
                 take(pod, amounts)
                 break
         else:
@@ -165,6 +180,7 @@ def consolidate(
     disrupting: int = 0,
     percent: float = 10.0,
     policy: Literal["WhenEmpty", "WhenEmptyOrUnderutilized"] = "WhenEmptyOrUnderutilized",
+    spare: Mapping[str, int] | None = None,
 ) -> Command | None:
     """One round of disruption: empty nodes, else several at once, else one.
 
@@ -174,11 +190,29 @@ def consolidate(
         disrupting: nodes on their way out already.
         percent: the disruption budget.
         policy: whether nodes with pods may go.
+        spare: nodes of each type that may go before its pool is at its minimum; those of other types
+            stay; None: any number.
     """
-    budget = allowed_disruptions(len(nodes), disrupting, percent)
+    if spare is not None:
+        nodes = _within(nodes, spare)
+    mine = [node for node in nodes if spare is None or node.template.name in spare]
+    budget = allowed_disruptions(len(mine), disrupting, percent)
     if budget == 0:
         return None
     command = emptiness(nodes, budget)
     if command is not None or policy == "WhenEmpty":
         return command
     return multi_node(nodes, types, budget) or single_node(nodes, types, budget)
+
+
+def _within(nodes: Sequence[Node], spare: Mapping[str, int]) -> list[Node]:
+    """The nodes, of which no more are able to go than their pools can spare: empty ones, then the best."""
+    order = [node for node in nodes if node.able and not node.moving()]
+    order += [node for node in candidates(nodes) if node.moving()]
+    left = dict(spare)
+    able: set[str] = set()
+    for node in order:
+        if left.get(node.template.name, 0) > 0:
+            left[node.template.name] -= 1
+            able.add(node.name)
+    return [dataclasses.replace(node, able=node.name in able) for node in nodes]

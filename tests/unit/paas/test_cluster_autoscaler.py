@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sim.paas.autoscaling.cluster_autoscaler import (
     Backoff,
@@ -10,6 +12,7 @@ from sim.paas.autoscaling.cluster_autoscaler import (
     scale_up,
     unneeded,
     utilisation,
+    verdicts,
 )
 from sim.paas.autoscaling.expanders import (
     STABILISER,
@@ -21,7 +24,7 @@ from sim.paas.autoscaling.expanders import (
     unfitness,
     waste,
 )
-from sim.paas.autoscaling.packing import Pod, Template, equivalence_groups, pack
+from sim.paas.autoscaling.packing import Pod, Template, equivalence_groups, pack, total
 
 GB = 1e9
 
@@ -313,3 +316,46 @@ def test_never_below_the_minimum_and_few_at_once():
     ]
     drained.removable(held, groups(5), 0.0)
     assert len(drained.removable(held, groups(5), 601.0)) == 1
+
+
+def test_verdicts_name_the_reason():
+    there = [
+        node("used", pod("1", 2.0)),
+        node("fixed", pod("2", movable=False)),
+        node("kept", protected=True),
+        node("empty"),
+        node("goes", pod("3")),
+        node("other", pod("4")),
+    ]
+    assert verdicts(there, ScaleDownRules()) == {
+        "kept": "protected",
+        "empty": "unneeded",
+        "used": "well used",
+        "fixed": "holds what cannot move",
+        "goes": "unneeded",
+        "other": "unneeded",
+    }
+    assert verdicts([node("a", pod("1")), node("b", pod("2", 3.5))], ScaleDownRules())["a"] == (
+        "its pods fit nowhere else"
+    )
+    few = ScaleDownRules(most_candidates=1)
+    assert verdicts(there, few)["other"] == "enough candidates"
+
+
+@given(
+    st.lists(st.lists(st.floats(0.25, 4.0), max_size=4), min_size=1, max_size=8),
+    st.floats(0.0, 1.0),
+)
+def test_all_that_moves_fits_on_what_stays(held, threshold):
+    there = [
+        node(f"n{i}", *(pod(f"{i}-{j}", c) for j, c in enumerate(cpus)), cpu=16.0)
+        for i, cpus in enumerate(held)
+    ]
+    rules = ScaleDownRules(threshold=threshold)
+    gone = set(unneeded(there, rules))
+    assert all(utilisation(each) < threshold for each in there if each.name in gone)
+    free = {each.name: 16.0 - total(each.pods, "cpu") for each in there if each.name not in gone}
+    moving = sum(total(each.pods, "cpu") for each in there if each.name in gone)
+    assert moving <= sum(free.values()) + 1e-6
+    if gone:
+        assert free or not moving

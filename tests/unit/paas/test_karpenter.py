@@ -111,3 +111,15 @@ def test_candidates_save_most_per_disruption_first():
         Node("dear", LARGE, [pod("b")]),
     ]
     assert [node.name for node in candidates(nodes)] == ["dear", "crowded", "cheap"]
+
+
+def test_nodes_on_their_way_out_take_no_pods():
+    nodes = [Node("a", SMALL, [pod("p")]), Node("b", LARGE, [pod("q", 3.0)], able=False, open=False)]
+    assert consolidate(nodes, [], disrupting=0) is None
+    assert consolidate([nodes[0], Node("b", LARGE, able=False)], []) == Command(["a"])
+
+
+def test_pools_keep_their_minimum():
+    nodes = [Node(f"n{i}", SMALL) for i in range(4)] + [Node("m", MIDDLE), Node("fixed", LARGE)]
+    command = consolidate(nodes, TYPES, percent=100.0, spare={"small": 2, "middle": 0})
+    assert command == Command(["n0", "n1"])

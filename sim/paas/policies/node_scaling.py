@@ -1,9 +1,9 @@
 """How pools grow when pods wait, and which nodes go again: the ways of real node autoscalers.
 
 A policy has `wait(now)`, the seconds from the first pod that waits to its plan, and
-`plan(pods, groups, draw)`, nodes by name of the pool. One that also removes nodes has `look(now)`, the
-seconds to its next look, and `shrink(nodes, groups, now)`; while it `shrinks` the `idle_timeout` of pools does
-not count.
+`plan(pods, groups, draw)`, nodes by name of the pool. One that also removes nodes has `look(now)`,
+the seconds to its next look, and `shrink(nodes, groups, now)`; while it `shrinks` the `idle_timeout`
+of pools does not count.
 """
 
 from __future__ import annotations

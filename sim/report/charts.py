@@ -104,7 +104,8 @@ def ticks(axes: Axes, which: str, dimension: str) -> None:
             axis.set_major_locator(MultipleLocator(step))
 
 
-def _draw(axes: Axes, lines: Sequence[Line], *, step: bool) -> None:
+def draw(axes: Axes, lines: Sequence[Line], *, step: bool) -> None:
+    """Curves with their bands; `step` for values that hold until the next one."""
     for position, line in enumerate(lines):
         tint = theme.colour(position if line.colour is None else line.colour)
         where = "steps-post" if step else "default"
@@ -145,7 +146,7 @@ def lines(
     """
     with theme.drawing(key) as figure:
         axes = theme.panel(figure, ylabel, xlabel)
-        _draw(axes, series, step=step)
+        draw(axes, series, step=step)
         if markers:
             for line, drawn in zip(series, axes.get_lines(), strict=True):
                 drawn.set_marker("o")
@@ -188,7 +189,7 @@ def cdf(
     """Share of requests (or jobs) done within a time, on a logarithmic time axis."""
     with theme.drawing(key) as figure:
         axes = theme.panel(figure, f"share of {of}", what)
-        _draw(axes, series, step=True)
+        draw(axes, series, step=True)
         axes.set_xscale("log")
         axes.set_ylim(0, 1.01)
         if limit is not None:
@@ -302,30 +303,3 @@ def heat(
         bar.ax.tick_params(length=0, labelsize=7)
         data = [[name, edges[i], value] for name in names for i, value in enumerate(rows[name])]
         return finish(figure, key, title, reading, table(["node", "from_s", "utilisation"], data))
-
-
-def demand(
-    key: str,
-    title: str,
-    reading: str,
-    arrivals: Line,
-    replicas: Sequence[Line],
-    *,
-    unit: str = "replicas",
-) -> Chart:
-    """Demand above, what was asked for and what was ready below, on one time axis."""
-    with theme.drawing(key, height=3.6) as figure:
-        above = theme.panel(figure, "requests/s", rows=2, row=1)
-        above.fill_between(arrivals.x, arrivals.y, color=theme.colour(7), alpha=0.3, linewidth=0, step="post")
-        above.plot(arrivals.x, arrivals.y, color=theme.colour(7), drawstyle="steps-post", linewidth=1)
-        above.set_ylim(bottom=0)
-        above.tick_params(labelbottom=False)
-        below = theme.panel(figure, unit, "simulated time", rows=2, row=2)
-        below.sharex(above)
-        _draw(below, replicas, step=True)
-        below.set_ylim(bottom=0)
-        ticks(below, "x", "duration")
-        theme.legend(below, len(replicas))
-        rows = [["demand", x, y] for x, y in zip(arrivals.x, arrivals.y, strict=True)]
-        rows += [[line.name, x, y] for line in replicas for x, y in zip(line.x, line.y, strict=True)]
-        return finish(figure, key, title, reading, table(["series", "time_s", "value"], rows))

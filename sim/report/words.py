@@ -215,6 +215,30 @@ def compared(summary: Json) -> list[str]:
     return found
 
 
+def prices(summary: Json) -> list[str]:
+    """Which arm to choose at which price of one unit of the second metric in units of the first."""
+    found = []
+    several = len(summary["axes"]) > 0
+    for each in summary["tradeoff"]:
+        if len(each["prices"]) < 2:
+            continue
+        first, second = (lookup(name) for name in each["metrics"])
+        parts = [f"{_price(one)} {one['arm']}" for one in each["prices"]]
+        found.append(
+            f"{_at(each, summary, several)}if one of {second.label} costs as much as so many of "
+            f"{first.label}, choose: {'; '.join(parts)}."
+        )
+    return found
+
+
+def _price(one: Json) -> str:
+    if one["to"] is None:
+        return f"from {show(one['from'], digits=2)} on"
+    if one["from"] == 0:
+        return f"up to {show(one['to'], digits=2)}"
+    return f"{show(one['from'], digits=2)} to {show(one['to'], digits=2)}"
+
+
 def _at(each: Json, summary: Json, several: bool) -> str:
     """The point of the axes before a sentence, where there are several."""
     if not several:

@@ -67,6 +67,7 @@ def _app(view: View, name: str, edges: NDArray[np.float64]) -> dict[str, Any]:
     good = equals(status, COMPLETED)[rows]
     lost = among(status, (REJECTED, TIMEOUT, FAILED))[rows]
     latency = done - arrival
+    slo = (view.facts["apps"][name] or {}).get("slo")
     recent = view.inside("requests", "arrival")[rows]
     p50, p99 = by_bin(latency[good], _bins(arrival[good], edges), len(edges) - 1, [0.5, 0.99])
     parts = {part: view.numbers("requests", part)[rows] for part in _PARTS}
@@ -79,7 +80,8 @@ def _app(view: View, name: str, edges: NDArray[np.float64]) -> dict[str, Any]:
         "parts": {part: _curve(values[good & recent]) for part, values in parts.items()},
         "reasons": _reasons(view.text("requests", "reason"), status, rows[lost & recent]),
         "sites": _sites(view.text("requests", "site"), rows, arrival, edges),
-        "slo": (view.facts["apps"][name] or {}).get("slo"),
+        "slo": slo,
+        "violations": _counts(arrival[_violating(view, rows, slo)], edges) if slo else None,
         "warmup": _warmup(arrival[good], latency[good]),
     }
 
@@ -93,8 +95,37 @@ def _service(view: View, name: str, edges: NDArray[np.float64]) -> dict[str, Any
     return {
         "arrived": _counts(enter, edges),
         "reasons": _reasons(view.text("calls", "reason"), status, rows[lost]),
+        "forecast": _forecast(view, name, edges),
         **{path: _means(view, f"paas/{name}/{path}", edges) for path in paths},
     }
+
+
+def _violating(view: View, rows: NDArray[np.int64], slo: dict[str, Any]) -> Mask:
+    """Which requests were dropped, answered late, or are unanswered and late already."""
+    status = view.text("requests", "status")
+    stop = float(view.facts.get("ended", {}).get("time", view.end))
+    done = view.numbers("requests", "done")[rows]
+    age = np.where(np.isnan(done), stop, done) - view.numbers("requests", "arrival")[rows]
+    late: Mask = age > float(slo["latency"]) * (1 + 1e-9)
+    return late | among(status, (REJECTED, TIMEOUT, FAILED))[rows]
+
+
+def _forecast(view: View, name: str, edges: NDArray[np.float64]) -> dict[str, Any] | None:
+    """What was foreseen, by the middle of the bin it is of; None where nothing was."""
+    due = view.numbers("scaling", "due")
+    rows = np.flatnonzero(equals(view.text("scaling", "service"), name) & ~np.isnan(due))
+    middle = due[rows] - view.numbers("scaling", "bin")[rows] / 2
+    rows = rows[middle < edges[-1]]
+    if not len(rows):
+        return None
+    place = _bins(middle[middle < edges[-1]], edges)
+    seen = np.bincount(place, minlength=len(edges) - 1)
+    found: dict[str, Any] = {"level": float(view.numbers("scaling", "level")[rows[0]])}
+    for column in ("expected", "low", "high"):
+        total = np.bincount(place, view.numbers("scaling", column)[rows], minlength=len(edges) - 1)
+        with np.errstate(invalid="ignore"):
+            found[column] = _plain(np.where(seen > 0, total / seen, np.nan))
+    return found
 
 
 def _pool(view: View, name: str, pool: dict[str, Any], edges: NDArray[np.float64]) -> dict[str, Any]:

@@ -99,6 +99,8 @@ def _candidate(group: Group, asked: Question) -> Json:
     """One arm in the contest and, where it cannot win, why."""
     interval = intervals.of_mean(group.values(asked.metric))
     reasons = []
+    if group.bound:
+        reasons.append("knows the future: a bound, not a choice")
     if not group.runs:
         reasons.append("no replication finished")
     elif number(interval.mean) is None:

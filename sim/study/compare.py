@@ -37,12 +37,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The finished runs of one cell, by replication."""
+    """The finished runs of one cell, by replication.
+
+    `bound`: it knows what nobody can know, and is shown as a bound but never chosen.
+    """
 
     arm: str
     point: Mapping[str, Any]
     label: str
     runs: Sequence[Run] = field(default_factory=list)
+    bound: bool = False
 
     def values(self, metric: str) -> list[float]:
         """The metric in every replication, NaN where undefined."""
@@ -87,6 +91,7 @@ def summarise(groups: Sequence[Group], baseline: str | None) -> list[Json]:
                 "arm": group.arm,
                 "point": dict(group.point),
                 "label": group.label,
+                "bound": group.bound,
                 "replications": [run.replication for run in group.runs],
                 "ended": [run.ended for run in group.runs],
                 "events": [run.events for run in group.runs],

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from sim.metrics import lookup
 from sim.stats.intervals import of_mean
 from sim.stats.multiple import holm
-from sim.stats.pareto import front
-from sim.study.compare import Group, Json, difference
+from sim.stats.pareto import cheapest, front
+from sim.study.compare import Group, Json, difference, number
 
 #: Chance of even one false "differ" among all pairs at one point.
 LEVEL = 0.05
@@ -56,20 +56,30 @@ def tradeoff(groups: Sequence[Group], metrics: Sequence[str]) -> list[Json]:
     """Arms by the means of two metrics, and which of them no other arm beats in both.
 
     An arm with an undefined mean is left out. A metric without a better direction counts as better low.
+    Arms that are only bounds are on no front. Where both are better low, `prices` tells which arm is
+    best at which price of one unit of the second metric in units of the first.
     """
     better = [lookup(name).better or "low" for name in metrics]
     found = []
     for rivals in points(groups):
-        known: list[tuple[str, list[float]]] = []
+        known: list[tuple[Group, list[float]]] = []
         for group in rivals:
             means = [of_mean(group.values(name)).mean for name in metrics]
             if all(map(math.isfinite, means)):
-                known.append((group.arm, means))
+                known.append((group, means))
         if len(known) < 2:
             continue
-        best = set(front([means for _, means in known], better))
+        real = [(group.arm, means) for group, means in known if not group.bound]
+        best = {real[index][0] for index in front([means for _, means in real], better)}
         arms = [
-            {"arm": arm, "means": means, "front": index in best} for index, (arm, means) in enumerate(known)
+            {"arm": group.arm, "means": means, "front": group.arm in best, "bound": group.bound}
+            for group, means in known
         ]
-        found.append({"metrics": list(metrics), "point": dict(rivals[0].point), "arms": arms})
+        entry = {"metrics": list(metrics), "point": dict(rivals[0].point), "arms": arms, "prices": []}
+        if better == ["low", "low"]:
+            hull = cheapest([(means[0], means[1]) for _, means in real])
+            entry["prices"] = [
+                {"arm": real[index][0], "from": low, "to": number(high)} for index, low, high in hull
+            ]
+        found.append(entry)
     return found

@@ -81,9 +81,15 @@ class Study:
                     for d in self.done
                     if d.task.cell == cell.index
                 ],
+                _bound(cell.scenario),
             )
             for cell in self.cells
         ]
+
+
+def _bound(scenario: Scenario) -> bool:
+    """Whether an autoscaler of it knows the future."""
+    return any(getattr(each.autoscaler, "bound", False) for each in scenario.platform.services.values())
 
 
 def run_name(scenario: Scenario, *, quick: bool) -> str:

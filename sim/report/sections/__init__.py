@@ -33,12 +33,12 @@ def sections(scope: Scope) -> list[Section]:
     made = [
         Section(
             "The arms against each other",
-            " ".join(words.compared(scope.summary)),
+            " ".join(words.compared(scope.summary) + words.prices(scope.summary)),
             [*comparison.comparison(scope)],
         ),
         Section("Latency", once, [*requests.latency(scope)]),
         Section("What was dropped, and why", "", [*requests.dropped(scope)]),
-        Section("Replicas against demand", once, [*services.replicas(scope)]),
+        Section("Demand, forecast and replicas", once, [*services.replicas(scope)]),
         Section("Training jobs", once, [*jobs.jobs(scope), *jobs.queues(scope)]),
         Section("Why jobs waited", why.text, why.charts, why.examples),
         Section("Schedules", once, [*jobs.schedules(scope)]),

@@ -98,3 +98,26 @@ def test_the_size_is_bounded(outcome):
     ]
     text = json.dumps(binned(outcome(requests=rows, facts={"apps": {"cams": {}}})))
     assert len(text) < 40_000
+
+
+def test_forecasts_and_violations_by_hand(outcome, run):
+    row = {"service": "s", "bin": 2.0, "level": 0.9}
+    scaling = [
+        row | {"time": 1.0, "due": 4.0, "expected": 2.0, "low": 1.0, "high": 4.0},
+        row | {"time": 1.5, "due": 4.0, "expected": 4.0, "low": 2.0, "high": 5.0},
+        row | {"time": 2.0, "due": 8.0, "expected": 1.0, "low": 1.0, "high": 1.0},
+        row | {"time": 9.0, "due": 14.0, "expected": 7.0, "low": 7.0, "high": 7.0},  # beyond the end
+        {"service": "s", "time": 9.5, "due": math.nan},
+        {"service": "t", "time": 1.0, "due": 4.0, "bin": 2.0, "expected": 99.0},
+    ]
+    facts = {"services": {"s": {"site": "plant"}, "u": {"site": "plant"}}}
+    found = binned(outcome(scaling=scaling, facts=facts), bins=5)["services"]
+    assert found["s"]["forecast"] == {
+        "level": 0.9,
+        "expected": [None, 3.0, None, 1.0, None],
+        "low": [None, 1.5, None, 1.0, None],
+        "high": [None, 4.5, None, 1.0, None],
+    }
+    assert found["u"]["forecast"] is None
+    # Answered in exactly 1 s; two late; one rejected; one not answered, but not late yet.
+    assert binned(run, bins=5)["apps"]["cams"]["violations"] == [0, 2, 0, 1, 0]

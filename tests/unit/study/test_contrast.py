@@ -1,9 +1,11 @@
+import dataclasses
 import math
 
 import pytest
 
 from sim.stats.intervals import paired
 from sim.stats.multiple import holm
+from sim.study.answer import decide, question
 from sim.study.compare import Group, Run
 from sim.study.contrast import matrix, tradeoff
 
@@ -62,11 +64,37 @@ def test_the_front_goes_by_the_better_direction_of_each_metric():
     ]
     (found,) = tradeoff(groups, ["total.cost", "total.completed"])
     assert found["arms"] == [
-        {"arm": "slow", "means": [1.0, 1.0], "front": True},
-        {"arm": "fast", "means": [3.0, 9.0], "front": True},
-        {"arm": "poor", "means": [4.0, 8.0], "front": False},
+        {"arm": "slow", "means": [1.0, 1.0], "front": True, "bound": False},
+        {"arm": "fast", "means": [3.0, 9.0], "front": True, "bound": False},
+        {"arm": "poor", "means": [4.0, 8.0], "front": False, "bound": False},
     ]
     assert tradeoff(groups[:1], ["total.cost", "total.completed"]) == []
+
+
+def test_a_bound_is_on_no_front_and_at_no_price():
+    groups = [
+        group("cheap", total__cost=[1.0], total__energy=[10.0]),
+        group("safe", total__cost=[6.0], total__energy=[0.0]),
+        group("between", total__cost=[3.0], total__energy=[2.0]),
+        group("hollow", total__cost=[4.9], total__energy=[1.9]),
+        dataclasses.replace(group("knows", total__cost=[0.5], total__energy=[0.0]), bound=True),
+    ]
+    (found,) = tradeoff(groups, ["total.cost", "total.energy"])
+    assert [arm["arm"] for arm in found["arms"] if arm["front"]] == ["cheap", "safe", "between", "hollow"]
+    assert found["arms"][-1]["bound"]
+    assert found["prices"] == [
+        {"arm": "cheap", "from": 0.0, "to": 0.25},
+        {"arm": "between", "from": 0.25, "to": 1.5},
+        {"arm": "safe", "from": 1.5, "to": None},
+    ]
+
+
+def test_a_bound_never_wins():
+    groups = [group("mine", total__cost=[3.0]), group("knows", total__cost=[1.0])]
+    groups[1] = dataclasses.replace(groups[1], bound=True)
+    (decision,) = decide(groups, question("total.cost", "min"))["decisions"]
+    assert decision["winner"]["arm"] == "mine"
+    assert decision["candidates"][1]["reasons"] == ["knows the future: a bound, not a choice"]
 
 
 def test_an_unknown_metric_is_told():

@@ -30,6 +30,8 @@ class Oracle:
     bin: PositiveSeconds = 60.0
     period: PositiveSeconds = 15.0
 
+    #: Nobody has it: studies show it and never choose it.
+    bound = True
     signal = nan
     predicted = nan
     recommended = -1

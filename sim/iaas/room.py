@@ -10,6 +10,7 @@ table does so with these functions, and cannot disagree with the cluster.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 
 import numpy as np
@@ -60,7 +61,8 @@ def stacked(tables: Sequence[Floats]) -> Floats:
     return np.concatenate([widened(each, len(each), columns) for each in tables])
 
 
-def needed(resources: Sequence[float]) -> list[tuple[int, float]]:
+@lru_cache(maxsize=4096)
+def needed(resources: tuple[float, ...]) -> tuple[tuple[int, float], ...]:
     """(column, at least) for every resource that is asked for."""
     asked = [(column, resources[column]) for column in _OTHERS if resources[column] > 0]
     accelerators = resources[ACCELERATORS]
@@ -68,10 +70,10 @@ def needed(resources: Sequence[float]) -> list[tuple[int, float]]:
         asked.append((LARGEST, accelerators))
     elif accelerators > 0:
         asked.append((WHOLE, ceil(accelerators * _ONE)))
-    return asked
+    return tuple(asked)
 
 
-def lacks(free: Floats, resources: Sequence[float]) -> Mask:
+def lacks(free: Floats, resources: tuple[float, ...]) -> Mask:
     """Rows that have too little of something; what is not asked for is not looked at."""
     short: Mask | None = None
     for column, amount in needed(resources):
@@ -81,12 +83,12 @@ def lacks(free: Floats, resources: Sequence[float]) -> Mask:
     return np.zeros(len(free), dtype=np.bool_) if short is None else short
 
 
-def fits(free: Floats, at: int, resources: Sequence[float]) -> bool:
+def fits(free: Floats, at: int, resources: tuple[float, ...]) -> bool:
     """Whether one row has room."""
     return all(free[at, column] >= amount * _ONE for column, amount in needed(resources))
 
 
-def slots(free: Floats, resources: Sequence[float], most: int) -> Floats:
+def slots(free: Floats, resources: tuple[float, ...], most: int) -> Floats:
     """Whole units that fit on each row, at most `most` (which also stands for "without bound").
 
     Args:
@@ -134,7 +136,8 @@ def take(free: Floats, at: int, resources: Sequence[float], wish: int | None = N
 def give(free: Floats, at: int, resources: Sequence[float], devices: Sequence[int]) -> None:
     """Put back what `take` took."""
     for column in _OTHERS:
-        free[at, column] += resources[column]
+        if resources[column]:
+            free[at, column] += resources[column]
     if not devices:
         return
     accelerators = resources[ACCELERATORS]
@@ -173,7 +176,7 @@ def after(free: Floats, resources: Resources, devices: NDArray[np.intp] | None =
     return left
 
 
-def pack(free: Floats, allowed: Mask, resources: Sequence[float], count: int) -> int:
+def pack(free: Floats, allowed: Mask, resources: tuple[float, ...], count: int) -> int:
     """Take room for up to `count` equal units, first row first; returns how many found some.
 
     For equal units this is as many as any way of placing them could seat. `free` is changed.
@@ -208,7 +211,5 @@ def _sum_up(free: Floats, at: int, shares: list[float]) -> None:
     """Write the devices of a row and what follows from them."""
     if not shares:
         return
-    free[at, FIRST:] = shares
     free[at, ACCELERATORS] = sum(shares)
-    free[at, WHOLE] = sum(share >= _ONE for share in shares)
-    free[at, LARGEST] = max(shares)
+    free[at, WHOLE:] = [len([share for share in shares if share >= _ONE]), max(shares), *shares]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.iaas.nodes import Cluster, NodeType
-from sim.iaas.room import Floats, slots, take
+from sim.iaas.room import ACCELERATORS, WHOLE, Floats, slots, take
 from sim.paas.company import Census
 from sim.paas.policies.filters import Filter, Mask
 from sim.paas.policies.scores import Indices, Score
@@ -175,6 +175,8 @@ class Placer:
 
         Exact for a group of equal units under the filters that ship with Stratus.
         """
+        if self._scarce(group):
+            return False
         first = 0
         for shape, count in group.shape:
             unit = group.units[first]
@@ -184,13 +186,26 @@ class Placer:
                 return False
         return True
 
-    def place(self, group: Group, gate: Gate | None = None) -> list[int] | None:
-        """Node indices for its units in order, or None if they do not all find a place."""
+    def _scarce(self, group: Group) -> bool:
+        """Whether there are too few free devices in all: seen at a glance, and so on most full clusters."""
+        asked = max(count * int(shape[0][ACCELERATORS]) for shape, count in group.shape)
+        return asked > 0 and bool(self.cluster.room[:, WHOLE].sum() < asked)
+
+    def place(self, group: Group, gate: Gate | None = None, *, checked: bool = False) -> list[int] | None:
+        """Node indices for its units in order, or None if they do not all find a place.
+
+        Args:
+            group: it waits.
+            gate: what it must respect.
+            checked: whether there is known to be `enough` for it.
+        """
         units = group.units
         if len(units) == 1 and gate is None:
+            if self._log is None and not checked and self._scarce(group):
+                return None
             at = self._find(units[0], None)
             return None if at < 0 else [at]
-        if not self.enough(group):
+        if not checked and not self.enough(group):
             if self._log is not None:
                 self._log.short(units[0], self.filters)
             return None

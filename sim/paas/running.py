@@ -141,7 +141,7 @@ def make_room(group: Group, candidates: Iterable[Group], placer: Placer) -> list
                 give(free, at, unit.resources, unit.devices)
             removed.append(other)
             if placer.enough(group):
-                places = placer.place(group)
+                places = placer.place(group, checked=True)
                 if places is not None:
                     break
         if places is None:

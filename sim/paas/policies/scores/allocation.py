@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.paas.policies.scores.base import Floats, Indices, free_shares, weights_of
+from sim.paas.policies.scores.base import Floats, Indices, free_shares, used_shares, weights_of
 from sim.registry import policy
 from sim.units import Number
 
@@ -53,9 +53,8 @@ class MostAllocated:
         result = np.zeros(len(candidates))
         weights = weights_of(unit, self.cpu, self.memory, self.accelerators)
         for column, weight in weights:
-            used = 1.0 - free_shares(unit, nodes, candidates, column)
-            used[nodes.total[:, column].take(candidates) <= 0] = 0.0
-            result += weight * used
+            used = used_shares(unit, nodes, candidates, column)
+            result += used if weight == 1.0 else weight * used
         return np.asarray(result * (100.0 / sum(w for _, w in weights))) if weights else result
 
 

@@ -45,3 +45,12 @@ def free_shares(unit: Unit, nodes: Nodes, candidates: Indices, column: int) -> F
     if total.min() > 0:
         return np.asarray(left / total)
     return np.divide(left, total, out=np.zeros_like(left), where=total > 0)
+
+
+def used_shares(unit: Unit, nodes: Nodes, candidates: Indices, column: int) -> Floats:
+    """Share of a resource that would be used, 0 where the node has none of it."""
+    total: Floats = nodes.total[:, column].take(candidates)
+    left: Floats = nodes.free[:, column].take(candidates) - unit.resources[column]
+    if total.min() > 0:
+        return np.asarray(1.0 - left / total)
+    return 1.0 - np.divide(left, total, out=np.ones_like(left), where=total > 0)

@@ -1,4 +1,4 @@
-"""Devices, instance types, models, grids, links, presets and figures: real ones, with sources.
+"""Devices, instance types, models, grids, links, presets, figures and profiles: real ones, with sources.
 
 `device("t4")`, `instance("g4dn.xlarge")`, ... return frozen cards in SI units; an unknown name
 raises `UsageError` and names the nearest one. Importing this package reads no file: each kind is
@@ -7,7 +7,7 @@ loaded when it is first asked for.
 
 from __future__ import annotations
 
-from sim.catalog.cards import Card, Curve, Device, Figure, Grid, Instance, LinkKind, Model, Preset
+from sim.catalog.cards import Card, Curve, Device, Figure, Grid, Instance, LinkKind, Model, Preset, Profile
 from sim.catalog.describing import describe
 from sim.catalog.loading import (
     KINDS,
@@ -21,6 +21,7 @@ from sim.catalog.loading import (
     model,
     names,
     preset,
+    profile,
 )
 from sim.catalog.slices import Slice, profiles
 
@@ -35,6 +36,7 @@ __all__ = [
     "LinkKind",
     "Model",
     "Preset",
+    "Profile",
     "Slice",
     "card",
     "describe",
@@ -47,5 +49,6 @@ __all__ = [
     "model",
     "names",
     "preset",
+    "profile",
     "profiles",
 ]

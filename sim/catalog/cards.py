@@ -28,6 +28,8 @@ class Device:
         efficiency: share of `peak` that real inference reaches.
         memory_efficiency: share of `bandwidth` that real inference reaches.
         overhead: seconds every batch costs whatever its size (kernel launches, input copy).
+        all_reduce: number of accelerators in a machine -> (seconds of a small message, bytes/s of bus
+            bandwidth of a large one); empty where nobody measured it.
         source: where the figures come from.
         note: what to know before using the row.
         verified: False if a figure has no document behind it.
@@ -44,6 +46,7 @@ class Device:
     memory_efficiency: float
     overhead: float
     source: str
+    all_reduce: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     note: str = ""
     verified: bool = True
 
@@ -106,6 +109,11 @@ class Model:
         active_parameters: weights one item touches (fewer than `parameters` in a mixture of experts).
         kv_bytes_per_token: bytes of key-value cache one token keeps at 16 bits, 0 for other models.
         context: longest input in tokens, 0 for other models.
+        layers: of a language model, 0 where no source states them.
+        hidden: width of what passes between its layers, likewise.
+        attention: width of its queries: heads x their size, likewise.
+        experts: in each layer of a mixture of experts, else 0.
+        experts_per_token: how many of them a token passes.
         quality: measure -> value, as published.
         source: where the figures come from.
         note: what to know before using the row.
@@ -124,6 +132,11 @@ class Model:
     active_parameters: float = 0.0
     kv_bytes_per_token: float = 0.0
     context: int = 0
+    layers: int = 0
+    hidden: int = 0
+    attention: int = 0
+    experts: int = 0
+    experts_per_token: int = 0
     quality: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     verified: bool = True
@@ -242,4 +255,51 @@ class Figure:
     verified: bool = True
 
 
-Card = Device | Instance | Model | Grid | LinkKind | Preset | Figure
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How long an iteration of a language model takes, fitted to measurements.
+
+    Attributes:
+        name: key in the catalog: model/device/tpN/precision/engine.
+        model: what was served, by its name in the catalog where it is there.
+        device: accelerator, likewise.
+        accelerators: over how many of them the model was spread (tensor parallelism).
+        precision: of the weights.
+        engine: software.
+        method: whether whole iterations were measured, or kernels and put together.
+        base: seconds of any iteration.
+        per_prompt_token: seconds per token of a prompt.
+        per_square: seconds per token of a prompt and token before it.
+        per_sequence: seconds per sequence that generates.
+        per_context_token: seconds per token of its context.
+        error: mean relative error over the fitted points.
+        worst: greatest of them.
+        points: how many were fitted.
+        licence: of the measurements.
+        source: where the measurements come from.
+        note: what to know before using the row.
+        verified: False if a figure has no document behind it.
+    """
+
+    name: str
+    model: str
+    device: str
+    accelerators: int
+    precision: str
+    engine: str
+    method: str
+    base: float
+    per_prompt_token: float
+    per_square: float
+    per_sequence: float
+    per_context_token: float
+    error: float
+    worst: float
+    points: int
+    licence: str
+    source: str
+    note: str = ""
+    verified: bool = True
+
+
+Card = Device | Instance | Model | Grid | LinkKind | Preset | Figure | Profile

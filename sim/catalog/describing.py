@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sim.catalog.cards import Card, Device, Figure, Grid, Instance, LinkKind, Model, Preset
+from sim.catalog.cards import Card, Device, Figure, Grid, Instance, LinkKind, Model, Preset, Profile
 from sim.catalog.loading import card
 from sim.units import show
 
@@ -41,6 +41,8 @@ def _lines(found: Card) -> dict[str, str]:
             return _link(found)
         case Preset():
             return _preset(found)
+        case Profile():
+            return _profile(found)
         case Figure():
             return {"value": value_of(found), "meaning": found.meaning}
 
@@ -70,6 +72,13 @@ def value_of(found: Figure) -> str:
     return show(found.value, found.dimension)
 
 
+def _all_reduce(found: Device) -> str:
+    return ", ".join(
+        f"{number}: {show(latency, 'duration')} and {show(bandwidth, 'bandwidth')}"
+        for number, (latency, bandwidth) in found.all_reduce.items()
+    )
+
+
 def _device(found: Device) -> dict[str, str]:
     return {
         "kind": found.kind,
@@ -80,6 +89,7 @@ def _device(found: Device) -> dict[str, str]:
         "reached share": f"{show(found.efficiency, 'fraction')} of the peak, "
         f"{show(found.memory_efficiency, 'fraction')} of the bandwidth",
         "overhead": f"{show(found.overhead, 'duration')} per batch",
+        "all-reduce": _all_reduce(found),
     }
 
 
@@ -116,6 +126,10 @@ def _model(found: Model) -> dict[str, str]:
         lines["key-value cache"] = f"{show(found.kv_bytes_per_token, 'bytes')} per token"
     if found.context:
         lines["context"] = f"{found.context} tokens"
+    if found.layers:
+        lines["layers"] = f"{found.layers}, {found.hidden} wide, queries {found.attention} wide"
+    if found.experts:
+        lines["experts"] = f"{found.experts_per_token} of {found.experts} per token"
     return lines | {"quality": _pairs(found.quality)}
 
 
@@ -158,6 +172,30 @@ def _preset(found: Preset) -> dict[str, str]:
     if found.week:
         lines["days, Monday first"] = ", ".join(show(weight) for weight in found.week)
     return lines
+
+
+def _profile(found: Profile) -> dict[str, str]:
+    number = "" if found.accelerators == 1 else f"{found.accelerators} x "
+    return {
+        "model": f"{found.model}, {found.precision}, {found.engine}",
+        "on": f"{number}{found.device}",
+        "an iteration": show(found.base, "duration"),
+        "+ per prompt token": _small(found.per_prompt_token),
+        "+ per prompt token and token before it": _small(found.per_square),
+        "+ per sequence that generates": _small(found.per_sequence),
+        "+ per token of their contexts": _small(found.per_context_token),
+        "fit": f"{show(found.error, 'fraction')} off on average, {show(found.worst, 'fraction')} at most, "
+        f"over {found.points} points",
+        "method": found.method,
+        "licence": found.licence,
+    }
+
+
+def _small(seconds: float) -> str:
+    """A duration that may be far below what `show` has a unit for."""
+    if seconds == 0.0:
+        return ""
+    return f"{seconds * 1e6:.4g} us" if seconds >= 1e-6 else f"{seconds * 1e9:.4g} ns"
 
 
 def _millions(number: float) -> str:

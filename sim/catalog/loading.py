@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sim.catalog.cards import Card, Curve, Device, Figure, Grid, Instance, LinkKind, Model, Preset
+from sim.catalog.cards import Card, Curve, Device, Figure, Grid, Instance, LinkKind, Model, Preset, Profile
 from sim.catalog.curves import compose
 from sim.catalog.slices import MARK, cut, profiles
 from sim.errors import UsageError, did_you_mean
@@ -48,6 +48,10 @@ def _device(name: str, row: Row, common: dict[str, Any]) -> Device:
         efficiency=parse(row["efficiency"], "fraction"),
         memory_efficiency=parse(row["memory_efficiency"], "fraction"),
         overhead=parse(row["overhead"], "duration"),
+        all_reduce={
+            int(number): (parse(latency, "duration"), parse(bandwidth, "bandwidth"))
+            for number, (latency, bandwidth) in row.get("all_reduce", {}).items()
+        },
         **common,
     )
 
@@ -94,6 +98,11 @@ def _model(name: str, row: Row, common: dict[str, Any]) -> Model:
         active_parameters=float(row.get("active_parameters", row["parameters"])),
         kv_bytes_per_token=parse(row.get("kv_per_token", 0), "bytes"),
         context=row.get("context", 0),
+        layers=row.get("layers", 0),
+        hidden=row.get("hidden", 0),
+        attention=row.get("attention", 0),
+        experts=row.get("experts", 0),
+        experts_per_token=row.get("experts_per_token", 0),
         quality=row.get("quality", {}),
         **common,
     )
@@ -137,6 +146,17 @@ def _preset(name: str, row: Row, common: dict[str, Any]) -> Preset:
     )
 
 
+#: Coefficients of a profile, in seconds.
+COEFFICIENTS = ("base", "per_prompt_token", "per_square", "per_sequence", "per_context_token")
+
+
+def _profile(name: str, row: Row, common: dict[str, Any]) -> Profile:
+    plain = ("model", "device", "accelerators", "precision", "engine", "method", "licence")
+    fit: dict[str, Any] = {key: row[key] for key in (*plain, "error", "worst", "points")}
+    fit |= {key: parse(row.get(key, 0.0), "duration") for key in COEFFICIENTS}
+    return Profile(name=name, **fit, **common)
+
+
 def _figure(name: str, row: Row, common: dict[str, Any]) -> Figure:
     mass = row["dimension"] == "carbon"  # in grams: no scenario quantity, so `parse` has no unit for it
     value = float(row["value"]) if mass else parse(row["value"], row["dimension"])
@@ -151,6 +171,7 @@ _MAKERS: dict[str, tuple[str, Callable[[str, Row, dict[str, Any]], Card]]] = {
     "link": ("links", _link),
     "preset": ("presets", _preset),
     "figure": ("figures", _figure),
+    "profile": ("profiles", _profile),
 }
 
 #: Kinds of cards, as `names`, `card` and `describe` take them.
@@ -247,4 +268,11 @@ def figure(name: str) -> Figure:
     """The single figure of that name; `UsageError` if there is none."""
     found = card("figure", name)
     assert isinstance(found, Figure)
+    return found
+
+
+def profile(name: str) -> Profile:
+    """The step times of that name; `UsageError` if there are none."""
+    found = card("profile", name)
+    assert isinstance(found, Profile)
     return found

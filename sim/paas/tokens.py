@@ -27,13 +27,20 @@ class TokenReplica(Replica):
 
     def __init__(self, service: Service, unit: Unit) -> None:
         super().__init__(service, unit)
-        policy = service.engine
-        assert isinstance(policy, ContinuousBatch)
         if service.timeout is not None:
             raise StratusError(f"service {service.name}: engine continuous-batch knows no timeout")
-        self._engine: Engine = policy.build()
+        self._engine: Engine
         self._live: dict[int, Sequence] = {}
         self._timer = 0
+
+    def settle(self) -> None:
+        """Take note of the node it was bound to; its device may decide how fast the engine is."""
+        super().settle()
+        service, policy = self._service, self._service.engine
+        assert isinstance(policy, ContinuousBatch)
+        self._engine = policy.build(
+            service.model, service.precision, self._batch.device, self.unit.resources.accelerators
+        )
 
     def offer(self, call: Call, now: float) -> None:
         """Let a call wait for a place in the batch, or refuse it."""

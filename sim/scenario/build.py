@@ -267,7 +267,8 @@ def _service(platform: Platform, name: str) -> Service:
         weights = model.weights(wanted.precision) if model is not None else 0.0
     memory = wanted.accelerator_memory
     if memory is None:
-        memory = weights if wanted.resources.accelerators else 0.0
+        # A model on several accelerators is spread over them.
+        memory = weights / max(1.0, wanted.resources.accelerators) if wanted.resources.accelerators else 0.0
     return Service(
         platform.ctx,
         name,

@@ -17,6 +17,7 @@ from sim.scenario.offer import Offer, offer
 from sim.scenario.quota_checks import check_quotas
 from sim.scenario.reach import check_reach
 from sim.scenario.spec import Application, JobClass, Pool, Resources, Scenario, Service
+from sim.scenario.step_checks import check_steps
 from sim.scenario.study_checks import check_study
 
 #: Largest mean size of a gang; bounds the memory that one number in a file can ask for.
@@ -141,6 +142,12 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
             yield Problem((*at, "timeout"), "calls of a continuous-batch engine cannot time out")
         found = list(_place(scenario, at, service))
         yield from found or _roofline(scenario, at, service)
+        if not found:
+            hosts = [
+                kind for pool in _pools(scenario, service) if (kind := offer(scenario.infrastructure, pool))
+            ]
+            fitting = [kind.device for kind in hosts if not _shortage(service, kind)]
+            yield from check_steps(at, service, fitting)
         used = getattr(service.autoscaler, "replicas", None)
         if isinstance(used, int) and not service.replicas.min <= used <= service.replicas.max:
             span = f"{service.replicas.min} to {service.replicas.max}"
@@ -223,6 +230,13 @@ def _shortage(work: Service | JobClass, node: Offer) -> str:
     return ""
 
 
+def _pools(scenario: Scenario, service: Service) -> Iterator[Pool]:
+    """The pools a service may use."""
+    for name, pool in scenario.infrastructure.sites[service.site].pools.items():
+        if service.pool in (None, name):
+            yield pool
+
+
 def _roofline(scenario: Scenario, at: Location, service: Service) -> Iterator[Problem]:
     """What a roofline time needs of the model and of the devices it may run on."""
     if service.time.policy != "roofline":
@@ -234,9 +248,9 @@ def _roofline(scenario: Scenario, at: Location, service: Service) -> Iterator[Pr
         return
     if catalog.model(service.model).flop is None:
         yield Problem((*at, "model"), f"the catalog has no FLOP for {service.model!r}: choose another `time`")
-    for name, pool in scenario.infrastructure.sites[service.site].pools.items():
+    for pool in _pools(scenario, service):
         kind = offer(scenario.infrastructure, pool)
-        if kind is None or service.pool not in (None, name) or _shortage(service, kind):
+        if kind is None or _shortage(service, kind):
             continue
         if kind.device is None:
             yield Problem((*at, "time"), f"a roofline time needs a device, and {pool.instance} names none")

@@ -255,7 +255,8 @@ class Service(Spec):
         default=Placement(), description="tolerations, affinity to nodes and other units, spreading"
     )
     accelerator_memory: Bytes | None = Field(
-        default=None, description="memory needed on the accelerator; the size of the weights unless given"
+        default=None,
+        description="memory needed on each accelerator; its share of the weights unless given",
     )
     replicas: Bounds = Field(default=Bounds(initial=1, min=1, max=1), description="number of replicas")
     autoscaler: Annotated[Any, Autoscaler("autoscaler")] = default_policy(

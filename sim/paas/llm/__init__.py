@@ -11,6 +11,8 @@ from sim.paas.llm.admission import ChunkedPrefill, PrefillFirst, Sarathi
 from sim.paas.llm.batch import Batch, Sequence
 from sim.paas.llm.engine import Engine, simulate
 from sim.paas.llm.gaps import Gaps
+from sim.paas.llm.profiles import read_profile
+from sim.paas.llm.roofline import RooflineSteps
 from sim.paas.llm.times import FunctionSteps, LinearSteps, StepTimes, TableSteps
 from sim.paas.llm.waiting import ByPriority, FirstCome, ShortestPrompt
 
@@ -24,10 +26,12 @@ __all__ = [
     "Gaps",
     "LinearSteps",
     "PrefillFirst",
+    "RooflineSteps",
     "Sarathi",
     "Sequence",
     "ShortestPrompt",
     "StepTimes",
     "TableSteps",
+    "read_profile",
     "simulate",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 
 from sim.paas import llm
+from sim.paas.policies.nested import OfKind
 from sim.registry import policy
-from sim.units import Seconds
+
+if TYPE_CHECKING:
+    from sim.catalog import Device, Model
 
 
 @policy("engine", "continuous-batch")
@@ -17,17 +20,14 @@ class ContinuousBatch:
 
     `scheduling` is `chunked-prefill` (vLLM V1), `prefill-first` (vLLM V0) or `sarathi`; `max_tokens`
     bounds the prompt tokens of an iteration. The cache has `blocks` of `block_size` tokens; who
-    finds none free is recomputed later. An iteration takes `base` + `per_prompt_token` x prompt
-    tokens + `per_sequence` x sequences that generate + `per_context_token` x their tokens. The
-    service's time model is used only to estimate waits. Tokens come with the trace of the calls;
-    a call without counts as 1 + 1 tokens.
+    finds none free is recomputed later. `steps` says how long an iteration takes (`stratus list
+    steps`); the model is spread over the accelerators of the replica. The service's time model is
+    used only to estimate waits. Tokens come with the trace of the calls; a call without counts
+    as 1 + 1 tokens.
     """
 
     blocks: Annotated[int, Ge(1)]
-    base: Seconds = 0.0
-    per_prompt_token: Seconds = 0.0
-    per_sequence: Seconds = 0.0
-    per_context_token: Seconds = 0.0
+    steps: Annotated[Any, OfKind("steps")]
     scheduling: Literal["chunked-prefill", "prefill-first", "sarathi"] = "chunked-prefill"
     order: Literal["first-come", "shortest-prompt"] = "first-come"
     max_sequences: Annotated[int, Ge(1)] = 128
@@ -42,14 +42,20 @@ class ContinuousBatch:
         """The sequences of a full batch."""
         return self.max_sequences
 
-    def build(self) -> llm.Engine:
-        """The engine of one replica."""
+    def build(
+        self,
+        model: Model | None = None,
+        precision: str = "bf16",
+        device: Device | None = None,
+        accelerators: float = 1.0,
+    ) -> llm.Engine:
+        """The engine of one replica: of a model at a precision, on accelerators of a kind."""
         rules: dict[str, llm.PrefillFirst | llm.ChunkedPrefill | llm.Sarathi] = {
             "chunked-prefill": llm.ChunkedPrefill(self.max_sequences, self.max_tokens),
             "prefill-first": llm.PrefillFirst(self.max_sequences, self.max_tokens),
             "sarathi": llm.Sarathi(self.max_sequences, self.max_tokens),
         }
-        times = llm.LinearSteps(self.base, self.per_prompt_token, self.per_sequence, self.per_context_token)
+        times = self.steps.build(model, precision, device, max(1, round(accelerators)))
         line = llm.ShortestPrompt() if self.order == "shortest-prompt" else llm.FirstCome()
         return llm.Engine(
             rules[self.scheduling], times, self.blocks, block_size=self.block_size, waiting=line

@@ -39,6 +39,7 @@ VERBS = {
     "router": "pick",
     "score": "score",
     "stabiliser": "hold",
+    "steps": "build",
     "time": "seconds",
 }
 

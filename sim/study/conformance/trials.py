@@ -97,6 +97,12 @@ TRIALS: dict[str, dict[str, Any]] = {
     "router": {_SERVICE + "router": "POLICY", _SERVICE + "replicas": 3},
     "score": {_SCHEDULER + "scores": "POLICY"},
     "stabiliser": {_SERVICE + "autoscaler": {"policy": "composed", "stabilisers": ["POLICY"]}},
+    "steps": {
+        _SERVICE + "engine": {"policy": "continuous-batch", "blocks": 1000, "steps": "POLICY"},
+        _SERVICE + "model": "llama-3.1-8b",
+        _SERVICE + "accelerator_memory": "8GB",
+        _SERVICE + "timeout": None,
+    },
     "time": {_SERVICE + "time": "POLICY"},
 }
 

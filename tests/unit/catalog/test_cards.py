@@ -53,7 +53,16 @@ def test_files_name_nothing_of_a_private_machine():
 
 
 def test_there_is_a_good_selection():
-    least = {"device": 35, "instance": 60, "model": 60, "grid": 15, "link": 60, "preset": 15, "figure": 60}
+    least = {
+        "device": 35,
+        "instance": 60,
+        "model": 60,
+        "grid": 15,
+        "link": 60,
+        "preset": 15,
+        "figure": 60,
+        "profile": 100,
+    }
     assert {kind: len(catalog.names(kind)) >= number for kind, number in least.items()} == dict.fromkeys(
         least, True
     )

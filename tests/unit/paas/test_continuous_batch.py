@@ -9,6 +9,7 @@ import pytest
 from sim.errors import StratusError
 from sim.paas.llm import Sequence, simulate
 from sim.paas.policies.continuous import ContinuousBatch
+from sim.paas.policies.steps import Linear
 
 RULES = ["chunked-prefill", "prefill-first", "sarathi"]
 
@@ -16,10 +17,7 @@ RULES = ["chunked-prefill", "prefill-first", "sarathi"]
 def engine(scheduling="chunked-prefill"):
     return ContinuousBatch(
         blocks=120,
-        base=5e-3,
-        per_prompt_token=2e-5,
-        per_sequence=3e-5,
-        per_context_token=7e-7,
+        steps=Linear(base=5e-3, per_prompt_token=2e-5, per_sequence=3e-5, per_context_token=7e-7),
         scheduling=scheduling,
         max_sequences=16,
         max_tokens=512,

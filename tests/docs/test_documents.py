@@ -42,6 +42,23 @@ def test_the_policy_of_the_page_on_policies_works_in_a_scenario(monkeypatch, tmp
     assert main(["check", str(tmp_path / "mine.py")]) == 0
 
 
+def test_the_page_on_autoscaling_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(
+        registry, "_registry", {kind: dict(known) for kind, known in registry._registry.items()}
+    )
+    page = ROOT / "docs" / "autoscaling.md"
+    rule, mine = blocks(page, "python")
+    exec(compile(rule, page.name, "exec"), {})
+    (tmp_path / "mine.py").write_text(mine)
+    registry.load_file(tmp_path / "mine.py")
+    check, run = (line for block in blocks(page, "sh") for line in block.splitlines())
+    assert shlex.split(check) == ["stratus", "check", "mine.py"]
+    assert main(["check", str(tmp_path / "mine.py")]) == 0
+    words = shlex.split(run)
+    assert "mine" in load(Path(words[2]), [words[words.index("--set") + 1]]).study.arms
+
+
 def test_the_commands_of_the_readme_are_understood(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     lines = [

@@ -273,6 +273,22 @@ class Cluster:
         """Make a pool known that may have no node yet; returns the numbers of site and pool."""
         return _place(self.site_names, site), _place(self.pool_names, f"{site}/{pool}")
 
+    def foresee(self, blocks: Sequence[tuple[NodeType, str, int, int]]) -> tuple[list[int], list[int]]:
+        """Racks and NVLink domains of nodes to come, block after block; new ones get new numbers.
+
+        Args:
+            blocks: (type, pool "site/pool", how many of the pool's newest nodes the block begins with,
+                how many nodes it has).
+        """
+        racks, nvlinks = dict(self._racks), dict(self._nvlinks)
+        rack, nvlink = [], []
+        for kind, path, back, count in blocks:
+            first = self._in_pool.get(path, 0) - back
+            for k in range(first, first + count):
+                rack.append(_number(racks, path, k, kind.rack_size))
+                nvlink.append(_number(nvlinks, path, k, kind.nvlink_size))
+        return rack, nvlink
+
     def fits(self, resources: Resources) -> npt.NDArray[np.bool_]:
         """Which nodes are ready and have that much left."""
         return np.logical_and(self.ready, ~room.lacks(self.room, resources))

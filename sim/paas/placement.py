@@ -136,6 +136,8 @@ class Placer:
 
     Attributes:
         census: who runs where; for rules about other units.
+        about_others: filters whose answer for a node depends on what runs elsewhere.
+        about_itself: the others.
     """
 
     def __init__(
@@ -150,6 +152,9 @@ class Placer:
         self.filters = list(filters)
         self.scores = list(scores)
         self.census = Census()
+        #: Those whose answer for a node depends on what runs on others too.
+        self.about_others = [f for f in filters if "bound" in f.retry_on]
+        self.about_itself = [f for f in filters if "bound" not in f.retry_on]
         self._fixed = [f for f in filters if not f.retry_on]
         self._changing = [f for f in filters if f.retry_on]
         self._known: dict[Shape, Mask] = {}
@@ -162,8 +167,15 @@ class Placer:
             if attach is not None:
                 attach(self)
 
-    def allowed(self, unit: Unit) -> Mask:
-        """Nodes that no filter rejects for good: right site, pool and device. Do not change it."""
+    def allowed(self, unit: Unit, nodes: Nodes | None = None) -> Mask:
+        """Nodes that no filter rejects for good: right site, pool and device. Do not change it.
+
+        Args:
+            unit: what is to be placed.
+            nodes: where; None: the cluster.
+        """
+        if nodes is not None and nodes is not self.cluster:
+            return verdict(self._fixed, unit, nodes)
         known = self._known.get(unit.shape)
         if known is None or len(known) != len(self.cluster.nodes):
             known = verdict(self._fixed, unit, self.cluster)
@@ -273,7 +285,9 @@ class Placer:
     def _choose(self, candidates: Indices, points: list[Floats]) -> int:
         total = np.zeros(len(candidates))
         for (_, weight), part in zip(self.scores, points, strict=True):
-            total += weight * part
+            # Points that all share, which have no stride, do not matter.
+            if part.strides[0]:
+                total += weight * part
         if self._ties is None:
             return int(candidates[total.argmax()])
         best = np.flatnonzero(total == total.max())

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sim.catalog import device
+from sim.iaas import room
 from sim.iaas.nodes import Cluster, NodeState, NodeType
 from sim.iaas.pools import NodePool
 from sim.iaas.resources import Resources
@@ -11,10 +15,12 @@ from sim.kernel.distributions import Constant
 from sim.kernel.kernel import Kernel
 from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
+from sim.paas.elastic import Foreseen, Template
 from sim.paas.policies.discipline import Easy, Skip, Strict
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.policies.order import ByPriority, Fifo
 from sim.paas.policies.scores import FirstFit
+from sim.paas.rules import Company, Rules, SpreadRule
 from sim.paas.scheduler import Scheduler
 from sim.paas.units import Group, Unit
 from sim.registry import load_builtin, lookup
@@ -418,3 +424,107 @@ def test_who_runs_or_is_rigid_is_not_resized():
     for group in (running, rigid):
         with pytest.raises(ValueError, match="cannot wait"):
             world.scheduler.resize(group, 2)
+
+
+class TestRulesOnNodesToCome:
+    """Units with rules about others, and pools that have no node yet."""
+
+    def test_units_that_keep_apart_get_a_node_each_at_once(self):
+        world = World(1, pools=[("more", GPU, 5)])
+        group = world.submit(3, rules=Rules(company=(Company("node", apart=True),)))
+        world.run(until=1.0)
+        assert world.pools[0].pending == 2
+        world.run(until=100.0)
+        assert sorted(places(group)) == [0, 1, 2]
+
+    def test_no_more_than_a_pool_may_have_and_nothing_for_half_a_gang(self):
+        world = World(0, pools=[("more", GPU, 2)])
+        world.submit(3, rules=Rules(company=(Company("node", apart=True),)))
+        world.run(until=1.0)
+        assert world.pools[0].pending == 0
+
+    def test_the_pool_in_the_right_rack_grows_although_another_is_cheaper(self):
+        cheap = NodeType("cheap", Resources(cpu=16, accelerators=4), price=1.0)
+        world = World(0, pools=[("near", GPU, 5), ("cheap", cheap, 5)])
+        other = Group([Unit("worker", "web", Resources(cpu=16), pools=frozenset({"s/near"}))])
+        world.scheduler.submit(other)
+        world.run(until=100.0)
+        group = world.submit(1, rules=Rules(company=(Company("rack", ("web",)),)))
+        world.run(until=101.0)
+        assert [pool.pending for pool in world.pools] == [1, 0]
+        world.run(until=200.0)
+        assert world.cluster.nodes[places(group)[0]].pool == "s/near"
+
+    def test_nothing_is_asked_for_where_no_node_could_please(self):
+        world = World(0, pools=[("more", GPU, 5)])
+        world.scheduler.submit(Group([Unit("worker", "web", Resources(cpu=16))]))
+        world.run(until=100.0)
+        world.submit(1, rules=Rules(company=(Company("site", ("web",), apart=True),)))
+        world.run(until=101.0)
+        assert (world.pools[0].pending, len(world.pools[0].nodes)) == (0, 1)
+
+    def test_even_spreading_takes_racks_in_turn(self):
+        """Racks are pools here. Four units, skew 1: two in each."""
+        cheap = NodeType("cheap", Resources(cpu=16, accelerators=4), price=1.0)
+        world = World(0, pools=[("a", GPU, 5), ("b", cheap, 5)])
+        for name in ("a", "b"):
+            filler = Unit("worker", "filler", Resources(cpu=1), pools=frozenset({f"s/{name}"}))
+            world.scheduler.submit(Group([filler]))
+        world.run(until=100.0)
+        group = world.submit(4, rules=Rules(spread=(SpreadRule("rack", 1),)))
+        world.run(until=200.0)
+        pools = [world.cluster.nodes[at].pool for at in places(group)]
+        assert sorted(pools) == ["s/a", "s/a", "s/b", "s/b"]
+
+    def test_a_rule_of_who_runs_keeps_a_newcomer_off_its_node_to_come(self):
+        world = World(1, pools=[("more", GPU, 5)])
+        world.submit(1, rules=Rules(company=(Company("node", ("guest",), apart=True),)))
+        world.run(until=1.0)
+        guest = Group([Unit("worker", "guest", Resources(cpu=1))])
+        world.scheduler.submit(guest)
+        world.run(until=100.0)
+        assert places(guest) == [1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([None, 2, 3]), st.sampled_from([1, 2]), st.integers(0, 4)),
+        min_size=1,
+        max_size=3,
+    ),
+    st.lists(st.integers(0, 4), min_size=3, max_size=3),
+)
+def test_nodes_to_come_are_foreseen_as_they_will_be(pools, counts):
+    """Site, pool, type, device, rack and NVLink domain of nodes that are then really added."""
+    world = World(1)
+    cluster = world.cluster
+    made = []
+    for number, (rack, nvlink, there) in enumerate(pools):
+        kind = NodeType(f"k{number}", Resources(cpu=8, accelerators=number), device("t4") if number else None,
+                        price=float(number), rack_size=rack, nvlink_size=nvlink)  # fmt: skip
+        pool = NodePool(world.ctx, cluster, f"pool{number}", f"site{number % 2}", kind, initial=0, minimum=0,
+                        maximum=9, provisioning=Constant(60.0), boot=Constant(30.0))  # fmt: skip
+        pool.request(there)
+        made.append(pool)
+    world.run(until=100.0)
+    blocks = counts[: len(made)]
+    template = [
+        np.repeat(Template(p.node_type, p.site, p.path).room, n, axis=0)
+        for p, n in zip(made, blocks, strict=True)
+    ]
+    soon = Foreseen(cluster, made, blocks, room.stacked([cluster.room, *template]))
+    first = len(cluster.nodes)
+    for pool, count in zip(made, blocks, strict=True):
+        for _ in range(count):
+            cluster.add(pool.node_type, pool.site, pool.name)
+    for name in ("site_id", "pool_id", "rack_id", "nvlink_id", "accelerator_memory", "price"):
+        assert getattr(soon, name).tolist() == getattr(cluster, name).tolist(), name
+    for name in ("total", "room", "free"):
+        assert np.array_equal(getattr(soon, name), getattr(cluster, name)), name
+    for at in range(first, len(cluster.nodes)):
+        assert soon.kinds[soon.kind_id[at]] is cluster.nodes[at].type
+        assert [*soon.device_names, None][soon.device_id[at]] == [*cluster.device_names, None][
+            cluster.device_id[at]
+        ]
+    assert not soon.ready[first:].any()
+    assert [len(rows) for rows in soon.closed] == blocks

@@ -28,7 +28,6 @@ class GoodCompany:
 
     def attach(self, placer: Placer) -> None:
         """Look where units are."""
-        self._cluster = placer.cluster
         self._census = placer.census
 
     def applies(self, unit: Unit) -> bool:
@@ -36,10 +35,8 @@ class GoodCompany:
         return bool(unit.rules.company or self._census.rules)
 
     def reject(self, unit: Unit, nodes: Nodes) -> Mask:
-        """True where a rule would be broken; no such rules hold of a node that is not there yet."""
+        """True where a rule would be broken."""
         out = none(nodes)
-        if nodes is not self._cluster:
-            return out
         for rule in unit.rules.company:
             if rule.weight is not None:
                 continue
@@ -79,13 +76,11 @@ class EvenlySpread:
     def reject(self, unit: Unit, nodes: Nodes) -> Mask:
         """True where the skew would be too large."""
         out = none(nodes)
-        if nodes is not self._placer.cluster:
-            return out
         for rule in unit.rules.spread:
             if not rule.required:
                 continue
             around = self._placer.census.around(nodes, (unit.owner,), rule.topology)
-            may = self._placer.allowed(unit) & nodes.ready
+            may = self._placer.allowed(unit, nodes) & nodes.ready
             if may.any():
                 out |= around + 1 - around[may].min() > rule.max_skew
         return out

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.paas.policies.scores.base import Floats, Indices, free_shares, used_shares, weights_of
+from sim.paas.policies.scores.base import (
+    Floats,
+    Indices,
+    free_shares,
+    pick,
+    rows_for,
+    used_shares,
+    weights_of,
+)
 from sim.registry import policy
 from sim.units import Number
 
@@ -29,11 +37,14 @@ class LeastAllocated:
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """0..100: percentage that would stay free."""
-        result = np.zeros(len(candidates))
         weights = weights_of(unit, self.cpu, self.memory, self.accelerators)
+        if not weights:
+            return np.zeros(len(candidates))
+        rows, kept = rows_for(nodes, candidates)
+        result = np.zeros(1)
         for column, weight in weights:
-            result += weight * free_shares(unit, nodes, candidates, column)
-        return np.asarray(result * (100.0 / sum(w for _, w in weights))) if weights else result
+            result = result + weight * free_shares(unit, nodes, rows, column)
+        return pick(np.asarray(result * (100.0 / sum(w for _, w in weights))), kept)
 
 
 @policy("score", "most-allocated")
@@ -50,12 +61,15 @@ class MostAllocated:
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """0..100: percentage that would be used."""
-        result = np.zeros(len(candidates))
         weights = weights_of(unit, self.cpu, self.memory, self.accelerators)
+        if not weights:
+            return np.zeros(len(candidates))
+        rows, kept = rows_for(nodes, candidates)
+        result = np.zeros(1)
         for column, weight in weights:
-            used = used_shares(unit, nodes, candidates, column)
-            result += used if weight == 1.0 else weight * used
-        return np.asarray(result * (100.0 / sum(w for _, w in weights))) if weights else result
+            used = used_shares(unit, nodes, rows, column)
+            result = result + (used if weight == 1.0 else weight * used)
+        return pick(np.asarray(result * (100.0 / sum(w for _, w in weights))), kept)
 
 
 @policy("score", "balanced-allocation")
@@ -69,7 +83,8 @@ class BalancedAllocation:
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """0..100: 100 where all shares are equal."""
         columns = [column for column, _ in weights_of(unit, 1.0, 1.0, 1.0)]
-        shares = [np.minimum(1.0 - free_shares(unit, nodes, candidates, k), 1.0) for k in columns]
+        rows, kept = rows_for(nodes, candidates)
+        shares = [np.minimum(1.0 - free_shares(unit, nodes, rows, k), 1.0) for k in columns]
         mean = sum(shares) / len(shares)
         variance = sum((share - mean) ** 2 for share in shares) / len(shares)
-        return np.asarray(100.0 * (1.0 - np.sqrt(variance)))
+        return pick(np.asarray(100.0 * (1.0 - np.sqrt(variance))), kept)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from annotated_types import Len
 
-from sim.paas.policies.scores.base import Floats, Indices, free_shares, weights_of
+from sim.paas.policies.scores.base import Floats, Indices, free_shares, pick, rows_for, weights_of
 from sim.registry import policy
 from sim.units import Fraction, Number
 
@@ -40,9 +40,11 @@ class RequestedToCapacityRatio:
         """Weighted mean of the curve over the resources."""
         points = self.shape or [(0.0, 0.0), (1.0, 10.0)]
         x, y = [at for at, _ in points], [value for _, value in points]
-        result = np.zeros(len(candidates))
         weights = weights_of(unit, self.cpu, self.memory, self.accelerators)
+        if not weights:
+            return np.zeros(len(candidates))
+        rows, kept = rows_for(nodes, candidates)
+        result = np.zeros(1)
         for column, weight in weights:
-            used = 1.0 - free_shares(unit, nodes, candidates, column)
-            result += weight * np.interp(used, x, y)
-        return np.asarray(result / sum(w for _, w in weights)) if weights else result
+            result = result + weight * np.interp(1.0 - free_shares(unit, nodes, rows, column), x, y)
+        return pick(np.asarray(result / sum(w for _, w in weights)), kept)

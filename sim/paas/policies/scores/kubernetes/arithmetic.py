@@ -1,8 +1,8 @@
 """The integer arithmetic of Kubernetes' scorers, v1.30: plain functions over whole numbers.
 
 Upstream counts cores in thousandths and bytes one by one, divides whole numbers and cuts off the
-remainder at every step. All arguments here are int64 arrays, one entry a node; `requested` includes
-the unit that is to be placed.
+remainder at every step. All amounts here are arrays of whole numbers, one entry a node, kept as floats
+(exact below 2^53, and faster to divide); `requested` includes the unit that is to be placed.
 
 Source: pkg/scheduler/framework/plugins of Kubernetes v1.30, one function a plugin.
 """
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 #: (requested, capacity, weight) of one resource.
-Resource = tuple[Ints, Ints, int]
+Resource = tuple[Floats, Floats, int]
 
 #: Upstream's largest score of a scorer.
 MOST = 100
@@ -25,31 +26,43 @@ MOST = 100
 NON_ZERO_CPU, NON_ZERO_MEMORY = 100, 200 * 2**20
 
 
-def whole(amounts: NDArray[np.float64] | float, scale: float) -> Ints:
+#: Capacities up to which floats divide as whole numbers do: the nearest float of 100 x part / capacity
+#: reaches the next whole number only if that is closer than 100 x 2^-53, but it is 1 / capacity away.
+_EXACT = 2.0**46
+
+
+def whole(amounts: Floats | float, scale: float) -> Floats:
     """Amounts in upstream's units, as whole numbers."""
-    return np.rint(np.asarray(amounts, dtype=np.float64) * scale).astype(np.int64)
+    scaled = np.asarray(amounts if scale == 1.0 else amounts * scale, dtype=np.float64)
+    return np.asarray(np.rint(scaled))
 
 
-def least_allocated(resources: Sequence[Resource]) -> Ints:
+def _percent(part: Floats, capacity: Floats) -> Floats:
+    """100 x part // capacity; of a capacity of 0 as of 1."""
+    if capacity.max(initial=0.0) < _EXACT:
+        return np.asarray(np.floor(part * float(MOST) / np.maximum(capacity, 1.0)))
+    divisor = np.maximum(capacity, 1.0).astype(np.int64)
+    return np.asarray((part.astype(np.int64) * MOST // divisor).astype(np.float64))
+
+
+def least_allocated(resources: Sequence[Resource]) -> Floats:
     """Strategy LeastAllocated: weighted mean of the percentages that stay free."""
-    scores = []
-    for requested, capacity, weight in resources:
-        free = (capacity - requested) * MOST // _nonzero(capacity)
-        scores.append((np.where(requested > capacity, 0, free), capacity, weight))
-    return _mean(scores)
-
-
-def most_allocated(resources: Sequence[Resource]) -> Ints:
-    """Strategy MostAllocated: weighted mean of the percentages used."""
     return _mean(
         [
-            (np.minimum(requested, capacity) * MOST // _nonzero(capacity), capacity, w)
-            for requested, capacity, w in resources
+            (_percent(np.maximum(capacity - asked, 0.0), capacity), capacity, w)
+            for asked, capacity, w in resources
         ]
     )
 
 
-def requested_to_capacity_ratio(resources: Sequence[Resource], shape: Sequence[tuple[int, int]]) -> Ints:
+def most_allocated(resources: Sequence[Resource]) -> Floats:
+    """Strategy MostAllocated: weighted mean of the percentages used."""
+    return _mean(
+        [(_percent(np.minimum(asked, capacity), capacity), capacity, w) for asked, capacity, w in resources]
+    )
+
+
+def requested_to_capacity_ratio(resources: Sequence[Resource], shape: Sequence[tuple[int, int]]) -> Floats:
     """Strategy RequestedToCapacityRatio: weighted mean of a curve over the percentage used.
 
     Args:
@@ -61,13 +74,13 @@ def requested_to_capacity_ratio(resources: Sequence[Resource], shape: Sequence[t
     weights = np.zeros_like(total)
     for requested, capacity, weight in resources:
         there = capacity > 0
-        used = np.where(requested <= capacity, requested * MOST // _nonzero(capacity), MOST)
+        used = np.where(requested <= capacity, _percent(requested, capacity), MOST).astype(np.int64)
         score = broken_line(used, points) * there
         counts = (score > 0) & there
         total += np.where(counts, score * weight, 0)
         weights += np.where(counts, weight, 0)
     # math.Round of a ratio that is not negative: halves go up.
-    return np.floor(total / np.maximum(weights, 1) + 0.5).astype(np.int64)
+    return np.asarray(np.floor(total / np.maximum(weights, 1) + 0.5))
 
 
 def broken_line(at: Ints, points: Sequence[tuple[int, int]]) -> Ints:
@@ -81,13 +94,16 @@ def broken_line(at: Ints, points: Sequence[tuple[int, int]]) -> Ints:
     return np.where(at <= points[0][0], points[0][1], result)
 
 
-def balanced_allocation(resources: Sequence[tuple[Ints, Ints]]) -> Ints:
+def balanced_allocation(resources: Sequence[tuple[Floats, Floats]]) -> Floats:
     """NodeResourcesBalancedAllocation: 100 x (1 - standard deviation of the shares used).
 
     Args:
         resources: (requested, capacity); shares count as 1 at most, resources a node has none of not at all.
     """
-    shares = np.array([np.minimum(requested / _nonzero(cap), 1.0) for requested, cap in resources])
+    parts = [np.minimum(requested / np.maximum(cap, 1.0), 1.0) for requested, cap in resources]
+    if len(parts) == 2 and all(cap.min(initial=1.0) > 0.0 for _, cap in resources):
+        return np.asarray(np.floor((1.0 - np.abs(parts[0] - parts[1]) / 2) * MOST))
+    shares = np.array(parts)
     there = np.array([capacity > 0 for _, capacity in resources])
     count = there.sum(axis=0)
     mean = (shares * there).sum(axis=0) / np.maximum(count, 1)
@@ -99,7 +115,7 @@ def balanced_allocation(resources: Sequence[tuple[Ints, Ints]]) -> Ints:
         high = np.where(there, shares, -np.inf).max(axis=0)
         low = np.where(there, shares, np.inf).min(axis=0)
         deviation = np.where(two, np.subtract(high, low, where=two, out=np.zeros(len(two))) / 2, deviation)
-    return np.asarray((1.0 - deviation) * MOST).astype(np.int64)
+    return np.asarray(np.floor((1.0 - deviation) * MOST))
 
 
 def default_normalised(scores: Ints, *, reverse: bool = False) -> Ints:
@@ -132,12 +148,11 @@ def image_locality(found: Ints, containers: int) -> Ints:
     return MOST * (np.clip(found, least, most) - least) // (most - least)
 
 
-def _nonzero(capacity: Ints) -> Ints:
-    return np.maximum(capacity, 1)
-
-
-def _mean(parts: Sequence[tuple[Ints, Ints, int]]) -> Ints:
+def _mean(parts: Sequence[tuple[Floats, Floats, int]]) -> Floats:
     """Weighted mean over (score, capacity, weight) of what a node has, remainders cut off."""
-    total = sum((np.where(capacity > 0, score * w, 0) for score, capacity, w in parts), np.int64(0))
-    weights = sum((np.where(capacity > 0, w, 0) for _, capacity, w in parts), np.int64(0))
-    return np.asarray(total // np.maximum(weights, 1), dtype=np.int64)
+    if all(capacity.min(initial=1.0) > 0.0 for _, capacity, _ in parts):
+        weight = sum(w for *_, w in parts)
+        return np.asarray(np.floor(sum(score * w for score, _, w in parts) / max(weight, 1)))
+    total = sum(np.where(capacity > 0, score * w, 0.0) for score, capacity, w in parts)
+    weights = sum(np.where(capacity > 0, w, 0.0) for _, capacity, w in parts)
+    return np.asarray(np.floor(total / np.maximum(weights, 1.0)))

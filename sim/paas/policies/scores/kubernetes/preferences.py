@@ -9,7 +9,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from sim.paas.labels import domains
-from sim.paas.policies.scores.base import Floats, Indices
+from sim.paas.policies.scores.base import Floats, Indices, alike
 from sim.paas.policies.scores.kubernetes import arithmetic
 from sim.paas.policies.scores.preferences import company, preferred, untolerated
 from sim.paas.rules import SpreadRule
@@ -31,6 +31,8 @@ class TaintToleration:
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """0..100, whole."""
+        if not any(kind.taints for kind in nodes.kinds):
+            return alike(arithmetic.MOST, candidates)
         counts = untolerated(unit, nodes, candidates).astype(np.int64)
         return arithmetic.default_normalised(counts, reverse=True).astype(np.float64)
 
@@ -43,6 +45,8 @@ class NodeAffinity:
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """0..100, whole."""
+        if not unit.rules.preferred:
+            return alike(0.0, candidates)
         sums = preferred(unit, nodes, candidates).astype(np.int64)
         return arithmetic.default_normalised(sums).astype(np.float64)
 
@@ -64,6 +68,8 @@ class InterPodAffinity:
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """0..100, whole."""
+        if not unit.rules.company and not self._census.rules:
+            return alike(0.0, candidates)
         sums = company(unit, nodes, candidates, self._census, float(self.hard)).astype(np.int64)
         return arithmetic.span_normalised(sums).astype(np.float64)
 
@@ -85,14 +91,16 @@ class PodTopologySpread:
         """0..100, whole."""
         soft = [rule for rule in unit.rules.spread if not rule.required]
         if unit.rules.spread and not soft:
-            return np.zeros(len(candidates))
+            return alike(0.0, candidates)
+        if unit.owner not in self._census.placed:
+            # Nowhere more than elsewhere.
+            return alike(arithmetic.MOST, candidates)
         total = np.zeros(len(candidates))
         for rule in soft or SYSTEM_DEFAULTS:
-            if unit.owner in self._census.placed:
-                around = self._census.around(nodes, (unit.owner,), rule.topology)[candidates]
-                here = domains(nodes, rule.topology)[candidates]
-                count = len(candidates) if rule.topology == "node" else len(np.unique(here))
-                total += around * log(count + 2)
+            around = self._census.around(nodes, (unit.owner,), rule.topology)[candidates]
+            here = domains(nodes, rule.topology)[candidates]
+            count = len(candidates) if rule.topology == "node" else len(np.unique(here))
+            total += around * log(count + 2)
             total += rule.max_skew - 1
         # Half away from zero, as Go rounds.
         scores = np.floor(total + 0.5).astype(np.int64)
@@ -114,6 +122,8 @@ class KubernetesImageLocality:
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """0..100, whole."""
+        if not unit.artifacts:
+            return alike(0.0, candidates)
         found = np.zeros(len(candidates), dtype=np.int64)
         for name, size in unit.artifacts:
             holders = [node.index for node in self._nodes if name in node.artifacts]

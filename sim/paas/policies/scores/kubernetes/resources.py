@@ -9,9 +9,9 @@ import numpy as np
 from annotated_types import Ge, Le, Len
 
 from sim.iaas.resources import RESOURCE_NAMES
-from sim.paas.policies.scores.base import Floats, Indices
+from sim.paas.policies.scores.base import Floats, Indices, alike, pick, rows_for
 from sim.paas.policies.scores.kubernetes import arithmetic
-from sim.paas.policies.scores.kubernetes.arithmetic import NON_ZERO_CPU, NON_ZERO_MEMORY, Ints, whole
+from sim.paas.policies.scores.kubernetes.arithmetic import NON_ZERO_CPU, NON_ZERO_MEMORY, whole
 from sim.registry import policy
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ Percentage = Annotated[int, Ge(0), Le(100)]
 Points = Annotated[int, Ge(0), Le(10)]
 
 
-def amounts(unit: Unit, nodes: Nodes, candidates: Indices, column: int) -> tuple[Ints, Ints]:
+def amounts(unit: Unit, nodes: Nodes, rows: Indices | None, column: int) -> tuple[Floats, Floats]:
     """(requested with the unit, capacity) of a resource."""
-    total = nodes.total[:, column].take(candidates)
-    capacity = whole(total, _SCALES[column])
-    used = whole(total - nodes.free[:, column].take(candidates), _SCALES[column])
-    return used + whole(unit.resources[column], _SCALES[column]), capacity
+    total = pick(nodes.total[:, column], rows)
+    used = whole(total - pick(nodes.free[:, column], rows), _SCALES[column])
+    used += whole(unit.resources[column], _SCALES[column])
+    return used, whole(total, _SCALES[column])
 
 
 @policy("score", "NodeResourcesFit")
@@ -67,30 +67,31 @@ class NodeResourcesFit:
 
     def score(self, unit: Unit, nodes: Nodes, candidates: Indices) -> Floats:
         """0..100, whole."""
+        rows, kept = rows_for(nodes, candidates)
         counted = []
         for column, weight in enumerate((self.cpu, self.memory, self.accelerators)):
             asked = unit.resources[column]
             if not weight or (column == _ACCELERATORS and not asked > 0):
                 continue
-            requested, capacity = amounts(unit, nodes, candidates, column)
+            requested, capacity = amounts(unit, nodes, rows, column)
             if not asked > 0:
-                requested = requested + _NON_ZERO[column]
+                requested += _NON_ZERO[column]
             bare = self._census.bare[column] if column < _ACCELERATORS else None
             if bare:
-                places = np.searchsorted(candidates, list(bare))
-                for place, (node, count) in zip(places.tolist(), bare.items(), strict=True):
-                    if place < len(candidates) and candidates[place] == node:
+                there = list(bare) if rows is None else np.searchsorted(rows, list(bare)).tolist()
+                for place, (node, count) in zip(there, bare.items(), strict=True):
+                    if rows is None or (place < len(rows) and rows[place] == node):
                         requested[place] += count * _NON_ZERO[column]
             counted.append((requested, capacity, weight))
         if not counted:
-            return np.zeros(len(candidates))
+            return alike(0.0, candidates)
         if self.strategy == "LeastAllocated":
             result = arithmetic.least_allocated(counted)
         elif self.strategy == "MostAllocated":
             result = arithmetic.most_allocated(counted)
         else:
             result = arithmetic.requested_to_capacity_ratio(counted, self.shape or ())
-        return result.astype(np.float64)
+        return pick(result, kept)
 
 
 @policy("score", "NodeResourcesBalancedAllocation")
@@ -111,6 +112,7 @@ class NodeResourcesBalancedAllocation:
         if self.accelerators and unit.resources.accelerators > 0:
             columns.append(_ACCELERATORS)
         if not any(unit.resources[column] > 0 for column in columns):
-            return np.zeros(len(candidates))
-        counted = [amounts(unit, nodes, candidates, column) for column in columns]
-        return arithmetic.balanced_allocation(counted).astype(np.float64)
+            return alike(0.0, candidates)
+        rows, kept = rows_for(nodes, candidates)
+        counted = [amounts(unit, nodes, rows, column) for column in columns]
+        return pick(arithmetic.balanced_allocation(counted), kept)

@@ -180,10 +180,10 @@ def _profile(found: Profile) -> dict[str, str]:
         "model": f"{found.model}, {found.precision}, {found.engine}",
         "on": f"{number}{found.device}",
         "an iteration": show(found.base, "duration"),
-        "+ per prompt token": _small(found.per_prompt_token),
-        "+ per prompt token and token before it": _small(found.per_square),
-        "+ per sequence that generates": _small(found.per_sequence),
-        "+ per token of their contexts": _small(found.per_context_token),
+        "+ per prompt token": small(found.per_prompt_token),
+        "+ per prompt token and token before it": small(found.per_square),
+        "+ per sequence that generates": small(found.per_sequence),
+        "+ per token of their contexts": small(found.per_context_token),
         "fit": f"{show(found.error, 'fraction')} off on average, {show(found.worst, 'fraction')} at most, "
         f"over {found.points} points",
         "method": found.method,
@@ -191,7 +191,7 @@ def _profile(found: Profile) -> dict[str, str]:
     }
 
 
-def _small(seconds: float) -> str:
+def small(seconds: float) -> str:
     """A duration that may be far below what `show` has a unit for."""
     if seconds == 0.0:
         return ""

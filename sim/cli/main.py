@@ -25,6 +25,7 @@ COMMANDS = {
     "validate": ("sim.cli.files", "Check scenario files, or without a file the simulator itself."),
     "init": ("sim.cli.files", "Write a commented scenario to start from."),
     "schema": ("sim.cli.files", "Print the JSON Schema of scenario files, for editors."),
+    "calibrate": ("sim.cli.calibrate", "Fit a language model's step times to your own measurements."),
     "trace": ("sim.cli.trace", "Inspect, convert and generate traces of training jobs."),
     "check": ("sim.cli.check", "Try policies of your own: do they keep the rules?"),
     "list": ("sim.cli.names", "List policies and the rows of the catalog."),

@@ -1,26 +1,39 @@
 """Readers of request traces: files of times, one request a row, read in chunks of bounded memory.
 
-Two formats. `azure-llm` is the Azure LLM inference trace as published (github.com/Azure/AzurePublicDataset):
-`TIMESTAMP,ContextTokens,GeneratedTokens`, times on the wall clock to 100 ns; the first row is time 0.
-`csv` is plain: a column `time_s`, and any of `tokens_in`, `tokens_out`, `send`, `reply` (bytes) and `work`.
+Formats, each as published:
+
+- `azure-llm`: Azure LLM inference traces of 2023 and 2024 (github.com/Azure/AzurePublicDataset):
+  `TIMESTAMP,ContextTokens,GeneratedTokens`, times on the wall clock to 100 ns; the first row is time 0.
+- `burstgpt`: BurstGPT (github.com/HPMLL/BurstGPT): `Timestamp` in seconds, `Request tokens`, `Response
+  tokens` (0 of a request that failed: it is replayed with one token); other columns are passed over.
+- `vidur`: Vidur's processed traces (github.com/microsoft/vidur): `arrived_at`, `num_prefill_tokens`,
+  `num_decode_tokens`. Without `arrived_at` a file has lengths only, ShareGPT's and arXiv's among them: its
+  requests need a rate.
+- `mooncake`: JSON lines (github.com/kvcache-ai/Mooncake): `timestamp` (ms), `input_length`,
+  `output_length` and `hash_ids` of the prompt's blocks of 512 tokens. The conversation trace has times to 3 s.
+- `llmservingsim`: JSON lines (github.com/casys-kaist/LLMServingSim): `input_toks`, `output_toks`,
+  `arrival_time_ns`.
+- `csv` is plain: a column `time_s`, and any of `tokens_in`, `tokens_out`, `send`, `reply` (bytes) and `work`.
+
 Rows must be in time order: sorting a file that does not fit in memory is not a reader's business.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TextIO
 
 import numpy as np
 
 from sim.errors import Fault, ScenarioError, did_you_mean
 from sim.saas.blocks import Block, Columns, Floats
 
-Format = Literal["auto", "azure-llm", "csv"]
+Format = Literal["auto", "azure-llm", "burstgpt", "vidur", "mooncake", "llmservingsim", "csv"]
 
 #: Rows held in memory at once.
 CHUNK = 16384
@@ -28,21 +41,48 @@ CHUNK = 16384
 #: Faults after which a file is given up.
 MANY = 20
 
-_AZURE = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+#: Bytes of one line of JSON.
+LONGEST = 4_000_000
+
 _EXTRA = ("tokens_in", "tokens_out", "send", "reply", "work")
-_WHOLE = ("tokens_in", "tokens_out", "ContextTokens", "GeneratedTokens")
+_WHOLE = ("tokens_in", "tokens_out")
+
+
+class _Form(NamedTuple):
+    """The columns of a format: of the time, of what a row says besides, and how many ticks make a second."""
+
+    time: str
+    columns: Mapping[str, str]
+    ticks: float = 1.0
+
+
+_FORMS = {
+    "azure-llm": _Form("TIMESTAMP", {"ContextTokens": "tokens_in", "GeneratedTokens": "tokens_out"}),
+    "burstgpt": _Form("Timestamp", {"Request tokens": "tokens_in", "Response tokens": "tokens_out"}),
+    "vidur": _Form("arrived_at", {"num_prefill_tokens": "tokens_in", "num_decode_tokens": "tokens_out"}),
+    "csv": _Form("time_s", {}),
+}
+_LINES = {
+    "mooncake": _Form("timestamp", {"input_length": "tokens_in", "output_length": "tokens_out"}, 1e3),
+    "llmservingsim": _Form("arrival_time_ns", {"input_toks": "tokens_in", "output_toks": "tokens_out"}, 1e9),
+}
+
 _TICKS = 10_000_000
-_STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?Z?", re.ASCII)
+_STAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,7}))?(?:Z|\+00:00)?", re.ASCII)
 
 
 class Summary(NamedTuple):
-    """What a whole trace holds: its rows, its first and last time in seconds, its columns besides time."""
+    """What a whole trace holds: its rows, its first and last time in seconds, its columns besides time.
+
+    `timed` is False where rows have no times of their own; they are then 1 s apart.
+    """
 
     format: str
     rows: int
     first: float
     last: float
     columns: tuple[str, ...]
+    timed: bool = True
 
 
 def ticks(stamp: str) -> int:
@@ -73,7 +113,7 @@ def scan(path: str | Path, form: Format = "auto") -> Summary:
         first = float(block.times[0]) if not rows else first
         last = float(block.times[-1])
         rows += len(block.times)
-    return Summary(reader.format, rows, first, last, tuple(reader.names))
+    return Summary(reader.format, rows, first, last, tuple(reader.names), reader.timed)
 
 
 def read(path: str | Path, form: Format = "auto") -> Iterator[Block]:
@@ -92,6 +132,7 @@ class _Reader:
         self.path = path
         self.format: str = form
         self.names: list[str] = []
+        self.timed = True
         self._faults: list[Fault] = []
         self._origin: int | None = None
 
@@ -100,10 +141,95 @@ class _Reader:
         try:
             # Bytes that are not UTF-8 become a field that is not a number, and so a fault with a line.
             with self.path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-                yield from self._parse(csv.reader(file))
+                lines = self.format in _LINES or (self.format == "auto" and self._braced(file))
+                yield from self._lines(file) if lines else self._parse(csv.reader(file))
         except OSError as error:
             fault = Fault(str(self.path), 0, 0, "", f"cannot be read: {error.strerror}")
             raise ScenarioError([fault]) from None
+
+    def _braced(self, file: TextIO) -> bool:
+        """Whether a file begins as a JSON object does."""
+        begin = file.read(512)
+        file.seek(0)
+        return begin.lstrip().startswith("{")
+
+    def _lines(self, file: TextIO) -> Iterator[Block]:
+        """The rows of a file of JSON lines."""
+        self.names = ["tokens_in", "tokens_out"]
+        times: list[float] = []
+        columns: list[list[float]] = [[], []]
+        hashes: list[list[int]] = []
+        last, count, self._line = 0.0, 0, 0
+        while text := file.readline(LONGEST):
+            self._line += 1
+            row = self._object(text)
+            if row is None:
+                continue
+            if self.format == "auto":
+                known = [name for name, form in _LINES.items() if form.time in row]
+                if not known:
+                    expected = " or ".join(_expected(name) for name in _LINES)
+                    self._fail(self._line, f"unknown keys {', '.join(sorted(row)[:5])}; expected {expected}")
+                    raise ScenarioError(self._faults)
+                self.format = known[0]
+            form = _LINES[self.format]
+            moment = self._value(row, form.time) / form.ticks
+            if moment < last:
+                self._fail(self._line, f"time goes back by {last - moment:g} s; sort the file by time")
+            elif moment == moment:
+                last = moment
+            times.append(moment)
+            for name, values in zip(form.columns, columns, strict=True):
+                values.append(self._value(row, name))
+            if self.format == "mooncake":
+                hashes.append(self._hashes(row))
+            if len(times) == CHUNK:
+                count += CHUNK
+                yield self._hashed(self._block(times, columns), hashes)
+                times, columns, hashes = [], [[], []], []
+        if times or self._faults:
+            yield self._hashed(self._block(times, columns), hashes)
+        elif not count:
+            self._fail(1, "the file has no rows")
+            raise ScenarioError(self._faults)
+
+    def _object(self, text: str) -> dict[str, Any] | None:
+        if not text.strip():
+            return None
+        try:
+            row = json.loads(text)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict):
+            self._fail(self._line, f"expected a JSON object, got {text.strip()[:40]!r}")
+            return None
+        return row
+
+    def _value(self, row: dict[str, Any], name: str) -> float:
+        value = row.get(name)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 <= value < 1e18
+            or (name != "timestamp" and value != int(value))
+        ):
+            self._fail(self._line, f"{name}: expected a whole number, 0 or more, got {value!r:.40}")
+            return float("nan")
+        return value
+
+    def _hashes(self, row: dict[str, Any]) -> list[int]:
+        found = row.get("hash_ids")
+        if not isinstance(found, list) or not all(type(item) is int for item in found):
+            self._fail(self._line, "hash_ids: expected a list of whole numbers")
+            return []
+        return found
+
+    def _hashed(self, block: Block, hashes: list[list[int]]) -> Block:
+        if hashes:
+            column = np.empty(len(hashes), dtype=object)
+            column[:] = hashes
+            block.columns["hash_ids"] = column
+        return block
 
     def _parse(self, rows: Iterator[list[str]]) -> Iterator[Block]:
         header = self._next(rows)
@@ -113,7 +239,7 @@ class _Reader:
             self._fail(1, "the file is empty; expected a header, " + _expected(self.format))
             raise ScenarioError(self._faults)
         header = [name.strip() for name in header]
-        places, time_of = self._columns(header)
+        place, places, time_of = self._columns(header)
         width, last, count = len(header), 0.0, 0
         times: list[float] = []
         columns: list[list[float]] = [[] for _ in self.names]
@@ -123,14 +249,14 @@ class _Reader:
             if len(row) != width:
                 self._fail(self._line, f"expected {width} columns as in the header, got {len(row)}")
                 continue
-            moment = time_of(row[places[0]].strip())
+            moment = time_of(row[place].strip()) if self.timed else float(count + len(times))
             if moment < last:
                 self._fail(self._line, f"time goes back by {last - moment:g} s; sort the file by time")
             elif moment == moment:
                 last = moment
             times.append(moment)
-            for place, values in zip(places[1:], columns, strict=True):
-                values.append(self._number(row[place].strip(), header[place]))
+            for at, name, values in zip(places, self.names, columns, strict=True):
+                values.append(self._number(row[at].strip(), header[at], name in _WHOLE))
             if len(times) == CHUNK:
                 count += CHUNK
                 yield self._block(times, columns)
@@ -160,29 +286,35 @@ class _Reader:
         self._line = rows.line_num  # type: ignore[attr-defined]
         return row
 
-    def _columns(self, header: list[str]) -> tuple[list[int], Callable[[str], float]]:
-        """Places of the time and of the other columns, and how a time is read."""
+    def _columns(self, header: list[str]) -> tuple[int, list[int], Callable[[str], float]]:
+        """Place of the time, places of the other columns, and how a time is read."""
         if self.format == "auto":
-            self.format = "azure-llm" if _AZURE[0] in header else "csv"
-        azure = self.format == "azure-llm"
-        wanted = _AZURE if azure else ("time_s",)
+            told = [
+                name
+                for name, form in _FORMS.items()
+                if form.time in header or (form.columns and form.columns.keys() <= set(header))
+            ]
+            self.format = told[0] if told else "csv"
+        form, plain = _FORMS[self.format], self.format == "csv"
+        self.timed = self.format != "vidur" or form.time in header
+        wanted = [form.time, *form.columns] if self.timed else list(form.columns)
         faults = [name for name in wanted if name not in header]
         for name in faults:
             self._fail(self._line, f'no column "{name}"; expected {_expected(self.format)}')
         doubled = [name for name in dict.fromkeys(header) if header.count(name) > 1]
         for name in doubled:
             self._fail(self._line, f'column "{name}" stands twice in the header')
-        unknown = [] if azure else [name for name in header if name not in ("time_s", *_EXTRA)]
+        unknown = [name for name in header if name not in ("time_s", *_EXTRA)] if plain else []
         for name in () if faults else unknown:
             self._fail(self._line, f'unknown column "{name}"{did_you_mean(name, ("time_s", *_EXTRA))}')
         if self._faults:
             raise ScenarioError(self._faults)
-        if azure:
-            self.names = ["tokens_in", "tokens_out"]
-            return [header.index(name) for name in _AZURE], self._stamp
-        self.names = [name for name in _EXTRA if name in header]
-        places = [header.index(name) for name in ("time_s", *self.names)]
-        return places, lambda text: self._number(text, "time_s")
+        named = {name: name for name in _EXTRA if name in header} if plain else form.columns
+        self.names = list(named.values())
+        place = header.index(form.time) if self.timed else 0
+        stamped = self.format == "azure-llm"
+        read = self._stamp if stamped else lambda text: self._number(text, form.time, False)
+        return place, [header.index(name) for name in named], read
 
     def _stamp(self, text: str) -> float:
         try:
@@ -194,8 +326,7 @@ class _Reader:
             self._origin = moment
         return (moment - self._origin) / _TICKS
 
-    def _number(self, text: str, name: str) -> float:
-        whole = name in _WHOLE
+    def _number(self, text: str, name: str, whole: bool) -> float:
         try:
             value = int(text) if whole else float(text)
         except ValueError:
@@ -215,8 +346,12 @@ class _Reader:
 
 
 def _expected(form: str) -> str:
-    azure, plain = ",".join(_AZURE), "time_s and any of " + ", ".join(_EXTRA)
-    return {"azure-llm": azure, "csv": plain}.get(form, f"{azure} or {plain}")
+    every = _FORMS | _LINES
+    if form in every and form != "csv":
+        return ",".join((every[form].time, *every[form].columns))
+    plain = "time_s and any of " + ", ".join(_EXTRA)
+    others = ", ".join(_expected(name) for name in _FORMS if name != "csv")
+    return plain if form == "csv" else f"{others} or {plain}"
 
 
 def clip(blocks: Iterator[Block], start: float, length: float | None) -> Iterator[Block]:
@@ -237,6 +372,15 @@ def thin(blocks: Iterator[Block], rng: np.random.Generator, share: float) -> Ite
         kept = rng.random(len(block.times)) < share
         if kept.any():
             yield Block(block.times[kept], {name: values[kept] for name, values in block.columns.items()})
+
+
+def timed(blocks: Iterator[Block], rng: np.random.Generator, rate: float) -> Iterator[Block]:
+    """The rows of a trace as a Poisson process of a rate, whatever times they have."""
+    last = 0.0
+    for block in blocks:
+        times = last + np.cumsum(rng.exponential(1 / rate, len(block.times)))
+        last = float(times[-1])
+        yield Block(times, block.columns)
 
 
 def shift(block: Block, factor: float, offset: float) -> Block:

@@ -39,8 +39,11 @@ def check_arrivals(at: Location, arrivals: object) -> Iterator[Problem]:
         for name, fault in _counts(arrivals):
             yield Problem((*at, name), str(fault))
     if isinstance(arrivals, Trace) and arrivals.file is not None:
-        for fault in _requests(arrivals.file, arrivals.format, _state(arrivals.file)):
+        faults, timed = _requests(arrivals.file, arrivals.format, _state(arrivals.file))
+        for fault in faults:
             yield Problem((*at, "file"), str(fault))
+        if not timed and arrivals.rate is None:
+            yield Problem((*at, "rate"), "is missing: the file has lengths only, no times", "key")
 
 
 def check_job_arrivals(at: Location, job: JobClass) -> Iterator[Problem]:
@@ -127,13 +130,15 @@ def _state(file: str) -> tuple[int, int]:
 
 
 @cache
-def _requests(file: str, form: Format, state: tuple[int, int]) -> Sequence[Fault]:
-    """What is wrong in a trace; read once for all variants of a study, and again when the file changed."""
+def _requests(file: str, form: Format, state: tuple[int, int]) -> tuple[Sequence[Fault], bool]:
+    """What is wrong in a trace, and whether its rows have times.
+
+    It is read once for all variants of a study, and again when the file changed.
+    """
     try:
-        scan(file, form)
+        return (), scan(file, form).timed
     except ScenarioError as error:
-        return error.faults
-    return ()
+        return error.faults, True
 
 
 @cache

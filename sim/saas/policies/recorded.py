@@ -26,8 +26,10 @@ class Trace:
 
     file: path of the trace; relative to the folder of the scenario, or else to the current one.
     preset: preset of the catalog that stands in for a file (`stratus list presets`).
-    format: azure-llm (TIMESTAMP,ContextTokens,GeneratedTokens), csv (time_s and any of tokens_in,
-        tokens_out, send, reply, work), or auto: told by the header.
+    format: azure-llm, burstgpt, vidur, mooncake, llmservingsim as published, csv (time_s and any of
+        tokens_in, tokens_out, send, reply, work), or auto: told by the header.
+    rate: requests per second, in place of the file's times: a Poisson process. Needed where a file has
+        lengths only.
     start: second of the trace at which the replay begins.
     length: seconds of the trace to replay; to its end if nothing is said.
     scale: factor on the rate: 2 plays the trace twice as fast.
@@ -43,6 +45,7 @@ class Trace:
     scale: Annotated[float, Gt(0)] = 1.0
     thin: Fraction = 1.0
     repeat: bool = False
+    rate: Annotated[PerSecond, Gt(0)] | None = None
 
     def __post_init__(self) -> None:
         if self.file is None and self.preset is None:
@@ -70,12 +73,13 @@ class Trace:
 
     def _rows(self, rng: np.random.Generator) -> Iterator[Block]:
         if self.file is not None:
-            return traces.read(self.file, self.format)
+            rows = traces.read(self.file, self.format)
+            return rows if self.rate is None else traces.timed(rows, rng, self.rate)
         return self._stand_in().blocks(rng, 1, inf)
 
     def _stand_in(self) -> Preset:
         assert self.preset is not None
-        return Preset(self.preset)
+        return Preset(self.preset, self.rate)
 
     def expected(self, times: Floats, users: int) -> Floats:
         """Expected arrivals per second of a preset; NaN for a file, which is not read for this."""

@@ -65,7 +65,7 @@ def test_plain_columns_in_any_order_and_blank_lines():
     assert columns["send"].tolist() == [60000.0, 0.0, 1000.0]
     assert columns["tokens_in"].tolist() == [10, 20, 30]
     assert columns["tokens_in"].dtype == np.int64
-    assert traces.scan(DATA / "plain.csv") == ("csv", 3, 0.5, 2.0, ("tokens_in", "send", "work"))
+    assert traces.scan(DATA / "plain.csv") == ("csv", 3, 0.5, 2.0, ("tokens_in", "send", "work"), True)
 
 
 def test_all_wrong_rows_are_reported_with_their_lines():
@@ -81,7 +81,7 @@ def test_all_wrong_rows_are_reported_with_their_lines():
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("", "1:1: the file is empty; expected a header, TIMESTAMP,ContextTokens,GeneratedTokens or time_s"),
+        ("", "1:1: the file is empty; expected a header, TIMESTAMP,ContextTokens,GeneratedTokens, "),
         ("\n\n", "the file is empty"),
         ("time_s,send\n", "1:1: the file has a header and no rows"),
         ("when,send\n1,2\n", '1:1: no column "time_s"'),
@@ -258,3 +258,108 @@ def test_azure_code_trace_against_rows_read_by_hand():
     assert times[-1] == 3435.948056
     assert columns["tokens_in"][:4].tolist() == [4808, 3180, 110, 7433]
     assert columns["tokens_out"][:4].tolist() == [10, 8, 27, 14]
+
+
+def test_azure_2024_times_have_a_zone(tmp_path):
+    text = (
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 00:00:01+00:00,2399,6\n"
+    )
+    times, columns = table(written(tmp_path, text))
+    assert times.tolist() == [0.0, 0.99007]
+    assert columns["tokens_in"].tolist() == [2162, 2399]
+
+
+def test_burstgpt_in_both_versions(tmp_path):
+    rest = "Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+    old = f"Timestamp,{rest}5,ChatGPT,472,18,490,Conversation log\n"
+    new = f"Timestamp,Session ID,Elapsed time,{rest}5,7,1.5,GPT-4,472,0,472,API log\n"
+    for text, answer in ((old, 18), (new, 0)):
+        times, columns = table(written(tmp_path, text))
+        assert times.tolist() == [5.0]
+        assert columns["tokens_in"].tolist() == [472]
+        assert columns["tokens_out"].tolist() == [answer]
+    assert traces.scan(written(tmp_path, old)).format == "burstgpt"
+
+
+def test_vidur_with_and_without_times(tmp_path):
+    timed = written(
+        tmp_path, "arrived_at,num_prefill_tokens,num_decode_tokens\n0.0,374,44\n4.314579,396,109\n"
+    )
+    assert traces.scan(timed) == ("vidur", 2, 0.0, 4.314579, ("tokens_in", "tokens_out"), True)
+    text = "num_prefill_tokens,num_decode_tokens,num_total_tokens,pd_ratio\n" + "3772,54,3826,69.85\n" * 400
+    lengths = written(tmp_path, text)
+    assert traces.scan(lengths)[:2] == ("vidur", 400)
+    assert not traces.scan(lengths).timed
+    blocks = Trace(str(lengths), rate=2.0).blocks(np.random.default_rng(1), 1, 1e9)
+    times = np.concatenate([block.times for block in blocks])
+    assert len(times) == 400
+    assert times[-1] / 400 == pytest.approx(0.5, rel=0.15)
+
+
+def test_mooncake_keeps_its_hashes(tmp_path):
+    text = (
+        '{"timestamp": 0, "input_length": 700, "output_length": 5, "hash_ids": [3, 4]}\n\n'
+        '{"timestamp": 3000, "input_length": 100, "output_length": 1, "hash_ids": [3]}\n'
+    )
+    path = written(tmp_path, text)
+    (block,) = traces.read(path)
+    assert block.times.tolist() == [0.0, 3.0]
+    assert block.columns["hash_ids"].tolist() == [[3, 4], [3]]
+    assert block.columns["tokens_in"].tolist() == [700, 100]
+    (later,) = traces.clip(iter([block]), 1.0, None)
+    assert later.columns["hash_ids"].tolist() == [[3]]
+
+
+def test_llmservingsim_lines(tmp_path):
+    text = '{"input_toks": 10, "output_toks": 70, "arrival_time_ns": 46926808, "input_tok_ids": [1, 2]}\n'
+    times, columns = table(written(tmp_path, text))
+    assert times.tolist() == [0.046926808]
+    assert columns["tokens_out"].tolist() == [70]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('{"time": 1}\n', ["1:1: unknown keys time; expected timestamp,input_length"]),
+        (
+            '{"timestamp": 5, "input_length": 1, "output_length": 1, "hash_ids": []}\n'
+            '{"timestamp": 4, "input_length": -1, '
+            '"output_length": true, "hash_ids": 3}\n[1]\n{"times\n',
+            [
+                "2:1: time goes back by 0.001 s",
+                "2:1: input_length: expected a whole number, 0 or more, got -1",
+                "2:1: output_length",
+                "2:1: hash_ids: expected a list",
+                "3:1: expected a JSON object",
+                "4:1: expected a JSON object",
+            ],
+        ),
+        ("Timestamp,Request tokens\n1,2\n", ['1:1: no column "Response tokens"']),
+        (
+            "arrived_at,num_prefill_tokens,num_decode_tokens\n1,2.5,3\n",
+            ["num_prefill_tokens: expected a whole number"],
+        ),
+    ],
+)
+def test_wrong_rows_of_the_other_formats(tmp_path, text, parts):
+    found = messages(written(tmp_path, text))
+    for part in parts:
+        assert any(part in message for message in found), (part, found)
+
+
+@pytest.mark.skipif("STRATUS_DATA" not in os.environ, reason="STRATUS_DATA names no folder of public data")
+@pytest.mark.parametrize(
+    ("file", "form", "rows"),
+    [
+        ("mooncake/conversation_trace.jsonl", "mooncake", 12031),
+        ("mooncake/synthetic_trace.jsonl", "mooncake", 3993),
+        ("burstgpt/BurstGPT_1_head30.csv", "burstgpt", 30),
+        ("vidur_traces/splitwise_conv.csv", "vidur", 19366),
+        ("azure_llm_2023/AzureLLMInferenceTrace_conv.csv", "azure-llm", 19366),
+        ("sharegpt_lengths/sharegpt-llama-3.1-8b-300-sps10.lengths.jsonl", "llmservingsim", 300),
+    ],
+)
+def test_published_files_are_read_whole(file, form, rows):
+    found = traces.scan(Path(os.environ["STRATUS_DATA"]) / file)
+    assert (found.format, found.rows) == (form, rows)

@@ -111,8 +111,8 @@ def _show(found: Fit, measured: Measured) -> None:
     errors = _errors(found)
     out(
         f"{len(measured.seconds)} measurements; "
-        f"off by {errors['error']:.1%} on average, {errors['worst']:.1%} at most; when predicted from the others "
-        f"{errors['cross_validated']:.1%} and {errors['cross_validated_worst']:.1%}"
+        f"off by {errors['error']:.1%} on average, {errors['worst']:.1%} at most; "
+        f"when predicted from the others {errors['cross_validated']:.1%} and {errors['cross_validated_worst']:.1%}"
     )
     worst = int(abs(found.held_out).argmax())
     if abs(found.held_out[worst]) > 0.25:

@@ -10,7 +10,7 @@ Formats, each as published:
   `num_decode_tokens`. Without `arrived_at` a file has lengths only, ShareGPT's and arXiv's among them: its
   requests need a rate.
 - `mooncake`: JSON lines (github.com/kvcache-ai/Mooncake): `timestamp` (ms), `input_length`,
-  `output_length` and `hash_ids` of the prompt's blocks of 512 tokens. The conversation trace has times to 3 s.
+  `output_length` and `hash_ids` of the prompt's blocks of 512 tokens. Its conversations have times to 3 s.
 - `llmservingsim`: JSON lines (github.com/casys-kaist/LLMServingSim): `input_toks`, `output_toks`,
   `arrival_time_ns`.
 - `csv` is plain: a column `time_s`, and any of `tokens_in`, `tokens_out`, `send`, `reply` (bytes) and `work`.

@@ -108,11 +108,11 @@ def _show(found: Fit, measured: Measured) -> None:
         seconds = found.coefficients.get(name)
         table.add_row(text, "not measured" if seconds is None else small(seconds) or "0")
     console().print(table)
-    errors = _errors(found)
+    errors = {name: f"{value:.1%}" for name, value in _errors(found).items()}
     out(
         f"{len(measured.seconds)} measurements; "
-        f"off by {errors['error']:.1%} on average, {errors['worst']:.1%} at most; "
-        f"when predicted from the others {errors['cross_validated']:.1%} and {errors['cross_validated_worst']:.1%}"
+        f"off by {errors['error']} on average, {errors['worst']} at most; "
+        f"predicted from the others {errors['cross_validated']} and {errors['cross_validated_worst']}"
     )
     worst = int(abs(found.held_out).argmax())
     if abs(found.held_out[worst]) > 0.25:

@@ -45,6 +45,17 @@ TABLES: dict[str, tuple[Column, ...]] = {
         sent        float bytes payload sent towards services
         received    float bytes payload sent back to the user
     """),
+    "attempts": _table("""
+        request     int   -     request it belongs to
+        app         text  -     application that made it
+        number      int   -     0 for the first
+        kind        text  -     first, retry or hedge
+        site        text  -     site of the service that was asked first
+        began       float s     moment it was made
+        done        float s     moment the client heard of its end, or did not wait any longer
+        status      text  -     completed, rejected, timeout, failed; in-flight if another one was faster
+        reason      text  -     why it did not complete
+    """),
     "calls": _table("""
         id          int   -     number of the call in the run
         request     int   -     request it belongs to

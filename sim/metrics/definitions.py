@@ -25,6 +25,10 @@ dropped | fraction | low | dropped
     share of the requests rejected, timed out or failed
 throughput | rate | high | throughput
     replies received per second of the window
+goodput | rate | high | goodput
+    replies per second of the window that came within the SLO's latency
+attempts | count | low | attempts
+    attempts per request, of applications whose clients retry or hedge; else undefined
 latency.mean | duration | low | mean latency
     mean time from request to reply, of the completed
 latency.p50 | duration | low | median latency

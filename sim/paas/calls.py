@@ -33,6 +33,7 @@ class Call:
         work: factor on the service time (mean 1 over an application's calls).
         tokens_in: prompt tokens, for language models.
         tokens_out: tokens to generate, for language models.
+        priority: larger is more important, where the service's admission looks at it.
         service: name of the service asked.
         enter: moment it reached the service (s).
         start: moment its service began (s), NaN if never.
@@ -51,6 +52,7 @@ class Call:
         "finish",
         "id",
         "on_done",
+        "priority",
         "reason",
         "replica",
         "request",
@@ -70,6 +72,7 @@ class Call:
         work: float = 1.0,
         tokens_in: int = 0,
         tokens_out: int = 0,
+        priority: int = 0,
     ) -> None:
         self.id = id
         self.request = request
@@ -77,6 +80,7 @@ class Call:
         self.work = work
         self.tokens_in = tokens_in
         self.tokens_out = tokens_out
+        self.priority = priority
         self.service = ""
         self.enter = NAN
         self.start = NAN

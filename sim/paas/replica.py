@@ -12,8 +12,10 @@ from enum import IntEnum
 from math import inf
 from typing import TYPE_CHECKING
 
+from sim import registry
 from sim.kernel.lines import FifoLine
 from sim.paas.calls import Batch, Call
+from sim.registry import fresh
 from sim.tables import TIMEOUT
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Replica:
         "_expiring",
         "_gathering",
         "_kernel",
+        "_learn",
         "_limit",
         "_line",
         "_look_again",
@@ -86,9 +89,16 @@ class Replica:
         self._number = 0
         self._batch = Batch()
         self._seconds = service.time.seconds
-        self._take = service.engine.take
-        self._look_again = service.engine.look_again
-        self._servers = service.engine.servers
+        engine = service.engine
+        #: Engines that learn do so for each replica on its own.
+        self._learn: Callable[[int, float], object] | None = None
+        if hasattr(engine, "learn"):
+            engine = fresh(engine)
+            registry.start(engine)
+            self._learn = engine.learn
+        self._take = engine.take
+        self._look_again = engine.look_again
+        self._servers = engine.servers
         self._limit = inf if service.queue is None else service.queue
         self._timeout = service.timeout
         self._expiring = False
@@ -161,9 +171,10 @@ class Replica:
             oldest = line.peek().enter
             count = self._take(self.waiting, oldest, now)
             if count == 0:
-                if not self._gathering:
+                again = self._look_again(oldest)
+                if not self._gathering and again < inf:
                     self._gathering = True
-                    self._kernel.call_at(self._look_again(oldest), self._look)
+                    self._kernel.call_at(again, self._look)
                 return
             calls = [line.pop() for _ in range(count)]
             self.waiting -= count
@@ -190,6 +201,8 @@ class Replica:
             return
         now = self._kernel.now
         self.load -= len(calls)
+        if self._learn is not None:
+            self._learn(len(calls), now - calls[0].start)
         busy = self.busy
         self.busy = busy - 1
         service = self._service

@@ -33,6 +33,7 @@ from sim.tables import COMPLETED, FAILED, REJECTED, TIMEOUT
 
 if TYPE_CHECKING:
     from sim.iaas.storage import ObjectStore
+    from sim.paas.policies.admission import Admission
     from sim.paas.policies.autoscalers.base import Autoscaler
     from sim.paas.policies.engines import Engine
     from sim.paas.policies.forecasters.base import Floats
@@ -52,6 +53,7 @@ class Service:
         time: how long a batch takes.
         engine: how calls become batches.
         router: which replica gets a call.
+        admission: which calls are let in; None: all that the queues take.
         bounds: number of replicas, at first and allowed.
         resources: what a replica reserves on its node.
         store: where images and weights come from; None: they are on every node.
@@ -100,6 +102,7 @@ class Service:
         time: TimeModel,
         engine: Engine,
         router: Router,
+        admission: Admission | None = None,
         bounds: ReplicaBounds,
         resources: Resources,
         store: ObjectStore | None = None,
@@ -138,6 +141,8 @@ class Service:
         registry.start(self.time, model, precision)
         registry.start(self.router, ctx.streams, name)
         self._pick = self.router.pick
+        self.admission = fresh(admission)
+        registry.start(self.admission)
         now, recorder = ctx.kernel.now, ctx.recorder
         self.inside = Gauge(recorder.series(f"paas/{name}/in_system"), now)
         self.busy = Gauge(recorder.series(f"paas/{name}/busy"), now)
@@ -257,7 +262,11 @@ class Service:
         call.service = self.name
         call.enter = now
         self.submitted += 1
+        reason = "" if self.admission is None else self.admission.admit(call, self, now)
         self.inside.change(now, 1)
+        if reason:
+            self.refuse(call, reason, now)
+            return
         ready = self._ready
         if ready and not self.held:
             self._pick(call, ready, now).offer(call, now)

@@ -3,7 +3,8 @@
 A request goes from its user's site to the service that the offload policy picks, from there to the
 next, and its reply back to the user. A call that is rejected, fails or times out ends its request
 with that status at that moment; calls of it that are under way elsewhere run on, but nothing waits
-for them any more and their time is not counted. The error itself reaches the user at no cost.
+for them any more and their time is not counted. The error itself reaches the user at no cost. With a
+client (`sim.saas.client`) each of its attempts is such a request, and the user's ends once.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sim.paas.service import Service
 from sim.registry import fresh
 from sim.saas.blocks import ArrivalProcess
 from sim.saas.callgraph import CallGraph, CallSpec, Stage
+from sim.saas.client import Behaviour, Client
 from sim.saas.draws import Draws, Source
 from sim.saas.requests import Request
 from sim.saas.slo import SLO
@@ -91,6 +93,8 @@ class Application:
         offload: picks among the services of a call; needed if a call has several.
         site_kinds: site -> device, edge or cloud; what offload policies may ask for.
         slo: what was promised; only carried along for the report.
+        priority: of its calls.
+        client: what its users do about slow and failed attempts; None: nothing.
         allowed_sites: sites the data may go to; None: any.
         ids: numbers for requests, shared by the applications of a run.
         call_ids: numbers for calls, likewise.
@@ -116,6 +120,8 @@ class Application:
         offload: OffloadPolicy | None = None,
         site_kinds: Mapping[str, str] | None = None,
         slo: SLO | None = None,
+        priority: int = 0,
+        client: Behaviour | None = None,
         allowed_sites: Collection[str] | None = None,
         ids: Iterator[int] | None = None,
         call_ids: Iterator[int] | None = None,
@@ -145,7 +151,12 @@ class Application:
         self._check(network)
         shape = {"send": constant_or(send), "reply": constant_or(reply), "work": constant_or(work)}
         source = Source(ctx.streams, f"saas/{name}", self.users, shape, self.graph)
+        self._priority = priority
         self._begin: Callable[[Request], None] = self._ask if self.graph.chain else self._fork
+        self._client = None
+        if client is not None:
+            self._client = Client(ctx, name, client, _copy, self._begin, self._end)
+            self._begin = self._client.begin
         self._blocks = source.draws(self.arrivals, until)
         self._draws: Draws
         self._row = 0
@@ -169,6 +180,8 @@ class Application:
     def close(self) -> None:
         """Record the requests that have not ended; to be called once, when the run has."""
         for request in self._live.values():
+            if self._client is not None:
+                self._client.close(request)
             self._record(request, NAN)
         self._live.clear()
 
@@ -221,7 +234,8 @@ class Application:
         works = request.draws.works[request.stage]
         work = request.work if works is None else request.work * works[request.row]
         tokens_in, tokens_out = request.tokens_in, request.tokens_out
-        service.submit(Call(next(self._call_ids), request, self._answered, work, tokens_in, tokens_out))
+        number, priority = next(self._call_ids), self._priority
+        service.submit(Call(number, request, self._answered, work, tokens_in, tokens_out, priority))
 
     def _answered(self, call: Call) -> None:
         request: Request = call.request  # type: ignore[assignment]
@@ -273,7 +287,8 @@ class Application:
         work = request.work if works is None else request.work * works[request.row]
         branch = _Branch(request, place)
         tokens_in, tokens_out = request.tokens_in, request.tokens_out
-        service.submit(Call(next(self._call_ids), branch, self._branch_answered, work, tokens_in, tokens_out))
+        number, priority = next(self._call_ids), self._priority
+        service.submit(Call(number, branch, self._branch_answered, work, tokens_in, tokens_out, priority))
 
     def _branch_answered(self, call: Call) -> None:
         branch: _Branch = call.request  # type: ignore[assignment]
@@ -319,6 +334,10 @@ class Application:
     def _end(self, request: Request, status: str, reason: str) -> None:
         request.status = status
         request.reason = reason
+        if request.owner is not None:
+            assert self._client is not None
+            self._client.done(request, status, reason)
+            return
         del self._live[request.id]
         self.ended[status] += 1
         self._record(request, self._kernel.now)
@@ -343,6 +362,11 @@ class Application:
                 request.received,
             )
         )
+
+
+def _copy(request: Request) -> Request:
+    """An attempt of a request: the same numbers, from the start."""
+    return Request(request.id, request.draws, request.row)
 
 
 def _account(request: Request, call: Call) -> None:

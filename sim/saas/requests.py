@@ -39,6 +39,8 @@ class Request:
         row: its place there.
         stage: which of its calls it is at, if they form a chain.
         fork: state of its calls if they do not.
+        owner: the user's request that this is an attempt of; None: it is one itself.
+        tries: state of its attempts, or what is known of this attempt.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class Request:
         "id",
         "network",
         "origin",
+        "owner",
         "payload",
         "queue",
         "reason",
@@ -63,6 +66,7 @@ class Request:
         "status",
         "tokens_in",
         "tokens_out",
+        "tries",
         "work",
     )
 
@@ -87,3 +91,5 @@ class Request:
         self.reason = ""
         self.stage = 0
         self.fork: Any = None
+        self.owner: Any = None
+        self.tries: Any = None

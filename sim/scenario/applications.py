@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from math import inf
+from typing import Annotated, Any, Literal
 
-from annotated_types import Len
+from annotated_types import Ge, Le, Len
 from pydantic import BeforeValidator, Field, model_validator
 
 from sim import registry
 from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import Constant
+from sim.saas import client
+from sim.saas.client import Behaviour
 from sim.scenario.fields import DistributionOf, Name, PolicyField, Spec
 from sim.scenario.infrastructure import Count
-from sim.units import Fraction, PositiveSeconds, Quantity
+from sim.units import Fraction, PositiveSeconds, Quantity, Seconds
 
 Size = Annotated[Distribution, DistributionOf("bytes")]
 Factor = Annotated[Distribution, DistributionOf("count")]
@@ -51,6 +54,55 @@ class Slo(Spec):
     quantile: Quantile = Field(default=0.99, description="share of the requests that must be good")
 
 
+class Backoff(Spec):
+    """Time from a failed attempt to the next one."""
+
+    base: Seconds = Field(default=0.1, description="after the first failure")
+    factor: Annotated[float, Ge(1), Le(100)] = Field(default=2.0, description="for each further failure")
+    max: Seconds = Field(default=10.0, description="the longest")
+    jitter: Literal["full", "none"] = Field(
+        default="full", description="full: anything between 0 and that time; none: exactly that time"
+    )
+
+
+class Breaker(Spec):
+    """A circuit breaker: after failures in a row no attempt is made for a while, then one to see."""
+
+    failures: Annotated[int, Ge(1), Le(1_000_000)] = Field(default=5, description="in a row that open it")
+    open: PositiveSeconds = Field(default=10.0, description="time until an attempt is made again")
+
+
+class Client(Spec):
+    """What clients do about slow and failed attempts. Services do not learn that nobody waits any more."""
+
+    retries: Annotated[int, Ge(0), Le(100)] = Field(
+        default=0, description="attempts after one that was rejected, failed or timed out"
+    )
+    backoff: Backoff = Field(default=Backoff(), description="time between two attempts")
+    timeout: PositiveSeconds | None = Field(
+        default=None, description="longest wait for an attempt; no bound unless given"
+    )
+    hedge: PositiveSeconds | None = Field(
+        default=None, description="a second attempt is made beside one that takes longer; none unless given"
+    )
+    budget: Fraction | None = Field(
+        default=None, description="retries and hedges per first attempt, beyond 10; no bound unless given"
+    )
+    breaker: Breaker | None = Field(default=None, description="circuit breaker; none unless given")
+
+    def behaviour(self) -> Behaviour:
+        """As the model takes it."""
+        backoff, breaker = self.backoff, self.breaker
+        return Behaviour(
+            self.retries,
+            client.Backoff(backoff.base, backoff.factor, backoff.max, backoff.jitter),
+            inf if self.timeout is None else self.timeout,
+            inf if self.hedge is None else self.hedge,
+            inf if self.budget is None else self.budget,
+            None if breaker is None else client.Breaking(breaker.failures, breaker.open),
+        )
+
+
 class Application(Spec):
     """Users at sites who send requests; a request is a graph of calls of services."""
 
@@ -65,6 +117,13 @@ class Application(Spec):
     offload: Annotated[Any, PolicyField("offload")] = Field(
         default_factory=lambda: registry.lookup("offload", "latency-greedy")(),
         description="which alternative a call goes to",
+    )
+    priority: Annotated[int, Ge(-1_000_000), Le(1_000_000)] = Field(
+        default=0,
+        description="of its calls, where a service's admission looks at it; larger is more important",
+    )
+    client: Client | None = Field(
+        default=None, description="retries, hedges and the like; one attempt unless given"
     )
     slo: Slo | None = Field(default=None, description="promised service level")
     allowed_sites: list[str] | None = Field(

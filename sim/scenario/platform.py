@@ -268,6 +268,9 @@ class Service(Spec):
     router: Annotated[Any, PolicyField("router")] = default_policy(
         "router", "least-load", "which replica serves a call"
     )
+    admission: Annotated[Any, PolicyField("admission")] | None = Field(
+        default=None, description="which calls are let in; all that the queue takes unless given"
+    )
     queue: Count | None = Field(
         default=None, description="calls that may wait, per replica; no bound unless given"
     )

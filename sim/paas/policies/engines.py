@@ -9,6 +9,7 @@ the longest-waiting call entered the service. Both work on absolute moments, so 
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated, Protocol
 
 from annotated_types import Ge
@@ -59,16 +60,24 @@ class Concurrent:
 
 @policy("engine", "dynamic-batch")
 class DynamicBatch:
-    """Calls gather into batches: one starts when full, or when its oldest call has waited enough.
+    """Calls gather into batches: one starts at a preferred size, or when its oldest call has waited enough.
 
-    While all instances are busy calls go on gathering, so batches grow with the load. With
-    `max_delay` 0 a free instance takes what is there. The rule is that of the dynamic batcher of
-    the Triton inference server without preferred sizes.
+    While all instances are busy calls go on gathering, so batches grow with the load. The largest of the
+    `preferred` sizes (the full batch unless given) that is there starts at once; after `max_delay` all
+    that is there does. With `max_delay` 0 a free instance takes what is there if no preferred size is.
+    The rule of the Triton inference server's dynamic batcher for calls of one item and equal shapes,
+    without its priority levels. Source: triton-inference-server/core src/dynamic_batch_scheduler.cc.
     """
 
     max_batch: Annotated[int, Ge(1)] = 8
     max_delay: Seconds = 0.0
     instances: Annotated[int, Ge(1)] = 1
+    preferred: list[Annotated[int, Ge(1)]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if any(size > self.max_batch for size in self.preferred):
+            raise ValueError(f"no preferred size can be above max_batch, {self.max_batch}")
+        self._sizes = sorted(self.preferred, reverse=True) or [self.max_batch]
 
     @property
     def servers(self) -> int:
@@ -86,10 +95,14 @@ class DynamicBatch:
         return self.max_delay
 
     def take(self, waiting: int, oldest: float, now: float) -> int:
-        """A full batch, or all that waits once the oldest has waited `max_delay`."""
-        if waiting >= self.max_batch:
-            return self.max_batch
-        return waiting if now >= oldest + self.max_delay else 0
+        """A batch of a preferred size, or all that waits once the oldest has waited `max_delay`."""
+        pending = min(waiting, self.max_batch)
+        late = now >= oldest + self.max_delay
+        if not late or self.max_delay == 0.0:
+            for size in self._sizes:
+                if size <= pending:
+                    return size
+        return pending if late else 0
 
     def look_again(self, oldest: float) -> float:
         """The moment the oldest call will have waited `max_delay`."""

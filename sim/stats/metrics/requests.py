@@ -22,7 +22,7 @@ def measure(view: View) -> dict[str, float]:
     app_column = view.text("requests", "app")
     for app, facts in view.facts.get("apps", {}).items():
         rows = np.flatnonzero(equals(app_column, app))
-        numbers, missed = _app(view, rows, recent[rows], facts.get("slo"))
+        numbers, missed = _app(view, app, rows, recent[rows], facts.get("slo"))
         found |= {f"apps.{app}.{name}": value for name, value in numbers.items()}
         completed += numbers["completed"]
         dropped += numbers["rejected"] + numbers["timeout"] + numbers["failed"]
@@ -33,7 +33,7 @@ def measure(view: View) -> dict[str, float]:
 
 
 def _app(
-    view: View, rows: NDArray[np.int64], recent: Mask, slo: dict[str, Any] | None
+    view: View, app: str, rows: NDArray[np.int64], recent: Mask, slo: dict[str, Any] | None
 ) -> tuple[dict[str, float], int]:
     status = view.text("requests", "status")
     codes = status.codes[rows]
@@ -65,6 +65,8 @@ def _app(
         "latency.p99": p99,
         "latency.max": longest,
     }
+    numbers["goodput"] = _goodput(view, rows, replies, slo)
+    numbers["attempts"] = _attempts(view, mine, app)
     met, missed = _slo(view, mine, latency, lost, slo)
     numbers["slo_met"] = ratio(met, met + missed) if slo else float("nan")
     for part in ("network", "queue", "compute"):
@@ -74,6 +76,24 @@ def _app(
         placed = np.count_nonzero(site.codes[mine] == _code(site.words, name))
         numbers[f"placed.{name}"] = ratio(float(placed), arrived)
     return numbers, missed
+
+
+def _goodput(view: View, rows: NDArray[np.int64], replies: Mask, slo: dict[str, Any] | None) -> float:
+    """Replies of the window that were in time, per second of it."""
+    if not slo:
+        return float("nan")
+    mine = rows[replies]
+    latency = view.numbers("requests", "done")[mine] - view.numbers("requests", "arrival")[mine]
+    good = np.count_nonzero(latency <= float(slo["latency"]) * (1 + 1e-9))
+    return ratio(float(good), view.length)
+
+
+def _attempts(view: View, mine: NDArray[np.int64], app: str) -> float:
+    """Attempts per request of the window."""
+    made = view.numbers("attempts", "request")[equals(view.text("attempts", "app"), app)]
+    if not len(made):
+        return float("nan")
+    return ratio(float(np.isin(made, view.numbers("requests", "id")[mine]).sum()), float(len(mine)))
 
 
 def _slo(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import ceil
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,19 @@ def slots(free: Floats, resources: tuple[float, ...], most: int) -> Floats:
         np.minimum(room, count.sum(axis=1) if column == LARGEST else count, out=room)
     np.maximum(room, 0.0, out=room)
     return room
+
+
+def slots_at(free: Floats, at: int, resources: tuple[float, ...], most: int) -> float:
+    """What `slots` says of one row."""
+    room = float(most)
+    for column, amount in needed(resources):
+        share = amount * _ONE
+        if column == LARGEST:
+            count = float(np.floor(free[at, FIRST:] / share).sum())
+        else:
+            count = float(floor(free[at, column] / share))
+        room = min(room, count)
+    return max(room, 0.0)
 
 
 def take(free: Floats, at: int, resources: Sequence[float], wish: int | None = None) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from math import inf
 
 import numpy as np
 
-from sim.iaas.room import Floats, after, give, pack, slots, take
+from sim.iaas.room import Floats, after, give, pack, slots, slots_at, take
 from sim.paas.placement import Placer
 from sim.paas.policies.filters import Mask
 from sim.paas.queue import Bucket
@@ -88,9 +88,9 @@ class Reservation:
         self._undo.append((node, self._free[node].copy(), float(self._room[node])))
         take(self._free, node, unit.resources)
         if self._allowed[node]:
-            row = slots(self._free[node : node + 1], self._resources, self._count)
-            self._total += float(row[0]) - float(self._room[node])
-            self._room[node] = row[0]
+            room = slots_at(self._free, node, self._resources, self._count)
+            self._total += room - float(self._room[node])
+            self._room[node] = room
 
     def undo(self, times: int) -> None:
         """Forget the last so many `take`s."""
@@ -120,7 +120,7 @@ class Reservation:
                     continue
                 for kind, (resources, count, allowed) in enumerate(self._kinds):
                     if allowed[at]:
-                        room = float(slots(free[at : at + 1], resources, count)[0])
+                        room = slots_at(free, at, resources, count)
                         totals[kind] += room - float(rooms[kind][at])
                         rooms[kind][at] = room
             enough = all(total >= kind[1] for total, kind in zip(totals, self._kinds, strict=True))

@@ -8,7 +8,9 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
-from sim.iaas.room import Floats, fits, give, take
+import numpy as np
+
+from sim.iaas.room import Floats, fits, give, slots, slots_at, take
 from sim.paas.queue import Entry, entry
 from sim.paas.units import Group
 
@@ -132,15 +134,19 @@ def make_room(group: Group, candidates: Iterable[Group], placer: Placer) -> list
     before: dict[int, Floats] = {}
     removed: list[Group] = []
     places: list[int] | None = None
+    seats: _Seats | None = None
     try:
         for other in chosen:
+            seats = seats or _Seats(group, placer)
             for unit in other.units:
                 assert unit.node is not None
                 at = unit.node.index
-                before.setdefault(at, free[at].copy())
+                if at not in before:
+                    before[at] = free[at].copy()
                 give(free, at, unit.resources, unit.devices)
+                seats.update(at)
             removed.append(other)
-            if placer.enough(group):
+            if seats.enough():
                 places = placer.place(group, checked=True)
                 if places is not None:
                     break
@@ -153,6 +159,35 @@ def make_room(group: Group, candidates: Iterable[Group], placer: Placer) -> list
     finally:
         for at, row in before.items():
             free[at] = row
+
+
+class _Seats:
+    """How many of a group's units find room, kind by kind, kept up to date node by node."""
+
+    def __init__(self, group: Group, placer: Placer) -> None:
+        self._free = placer.cluster.room
+        self._rooms: list[Floats] = []
+        self._kinds: list[tuple[tuple[float, ...], int]] = []
+        first = 0
+        for shape, most in group.shape:
+            usable = placer.allowed(group.units[first]) & placer.cluster.ready
+            first += most
+            # A node that may not be used has a negative number, and keeps it.
+            self._rooms.append(np.where(usable, slots(self._free, shape[0], most), -1.0))
+            self._kinds.append((shape[0], most))
+        self._totals = [float(room[room > 0].sum()) for room in self._rooms]
+
+    def update(self, at: int) -> None:
+        """The room of a node has changed."""
+        for kind, ((resources, most), room) in enumerate(zip(self._kinds, self._rooms, strict=True)):
+            if room[at] >= 0:
+                now = slots_at(self._free, at, resources, most)
+                self._totals[kind] += now - float(room[at])
+                room[at] = now
+
+    def enough(self) -> bool:
+        """What `Placer.enough` would say."""
+        return all(total >= most for total, (_, most) in zip(self._totals, self._kinds, strict=True))
 
 
 def _enough(group: Group, candidates: Iterable[Group], placer: Placer) -> Iterator[Group]:

@@ -136,3 +136,13 @@ def test_tenths_fill_a_device_and_leave_it_whole():
     for _ in range(10):
         room.give(free, 0, asked, (0,))
     assert free[0].tolist() == table([Resources(accelerators=1.0)])[0].tolist()
+
+
+@given(capacities, st.lists(st.tuples(requests, st.integers(0, 3)), max_size=8), requests, st.integers(1, 5))
+def test_the_slots_of_one_row_are_those_of_the_table(capacities, taken, asked, most):
+    free = table(capacities)
+    for each, at in taken:
+        if at < len(capacities) and room.fits(free, at, each):
+            room.take(free, at, each)
+    rows = [room.slots_at(free, at, asked, most) for at in range(len(capacities))]
+    assert rows == room.slots(free, asked, most).tolist()

@@ -27,6 +27,7 @@ COMMANDS = {
     "schema": ("sim.cli.files", "Print the JSON Schema of scenario files, for editors."),
     "calibrate": ("sim.cli.calibrate", "Fit a language model's step times to your own measurements."),
     "trace": ("sim.cli.trace", "Inspect, convert and generate traces of training jobs."),
+    "train": ("sim.cli.train", "Train an autoscaler on a scenario and write its weights."),
     "check": ("sim.cli.check", "Try policies of your own: do they keep the rules?"),
     "list": ("sim.cli.names", "List policies and the rows of the catalog."),
     "describe": ("sim.cli.names", "Explain a policy or a row of the catalog."),

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sim import catalog
-from sim.errors import did_you_mean
+from sim.errors import ScenarioError, did_you_mean
+from sim.paas.policies.autoscalers.learned import Learned
+from sim.paas.policies.autoscalers.q_learning import QLearning
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.document import Location
 from sim.scenario.faults import Problem, unknown_name
@@ -152,6 +154,11 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
         if isinstance(used, int) and not service.replicas.min <= used <= service.replicas.max:
             span = f"{service.replicas.min} to {service.replicas.max}"
             yield Problem((*at, "autoscaler"), f"replicas: {used} lies outside of the bounds {span}")
+        if isinstance(service.autoscaler, Learned | QLearning) and service.autoscaler.weights is not None:
+            try:
+                service.autoscaler.load()
+            except ScenarioError as error:
+                yield Problem((*at, "autoscaler", "weights"), str(error))
 
 
 def _jobs(scenario: Scenario) -> Iterator[Problem]:

@@ -8,6 +8,8 @@ from typing import Any
 from sim import catalog
 from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import constant_or
+from sim.paas.policies.autoscalers.learned import Learned
+from sim.paas.policies.autoscalers.q_learning import QLearning
 from sim.scenario.arrival_checks import passed_over
 from sim.scenario.offer import offer
 from sim.scenario.spec import Infrastructure, Link, Pool, Scenario
@@ -93,6 +95,7 @@ def caveats(scenario: Scenario) -> list[str]:
     """What the results leave out - a figure that nobody knows, a row of a trace - in sentences."""
     infrastructure = scenario.infrastructure
     found = [text for job in scenario.platform.jobs.values() for text in passed_over(job)]
+    found += [text for name in scenario.platform.services for text in _schooling(scenario, name)]
     for site_name, site in infrastructure.sites.items():
         if site.pools and site.grid is None:
             found.append(f"{site_name} names no grid: its energy is counted, its carbon is not.")
@@ -114,6 +117,22 @@ def _application(scenario: Scenario, name: str) -> dict[str, Any]:
         "slo": None if slo is None else {"latency": slo.latency, "quantile": slo.quantile},
         "users": dict(wanted.users),
     }
+
+
+def _schooling(scenario: Scenario, service: str) -> list[str]:
+    """What a trained autoscaler was trained on, and how far this run is from it."""
+    policy = scenario.platform.services[service].autoscaler
+    if not isinstance(policy, Learned | QLearning) or policy.weights is None:
+        return []
+    trained = policy.load().about.get("trained", {})
+    if not isinstance(trained, dict) or "seed" not in trained:
+        return [f"{service}: nothing says what its agent was trained on."]
+    same = ": the same random numbers, so it is no fair test" if trained["seed"] == scenario.seed else ""
+    sets = ", ".join(trained.get("sets", ())) or "as it is"
+    return [
+        f"{service}: its agent was trained on {trained.get('scenario')} with seed {trained['seed']} for "
+        f"{trained.get('looks')} looks ({sets}); this run has seed {scenario.seed}{same}."
+    ]
 
 
 def _objective(scenario: Scenario, service: str) -> dict[str, float] | None:

@@ -333,7 +333,7 @@ def shape_of(cls: type[Any], dimension: str | None) -> Any:
 
 
 #: Parameters of policies that are files a run reads.
-INPUT_FILES = frozenset({"durations", "file", "throughputs"})
+INPUT_FILES = frozenset({"durations", "file", "throughputs", "weights"})
 
 
 @remembered

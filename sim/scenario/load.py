@@ -85,6 +85,7 @@ def inputs(scenario: Scenario) -> dict[str, str]:
     sources = [app.arrivals for app in scenario.applications.values()]
     sources += [job.arrivals for job in scenario.platform.jobs.values()]
     sources += [getattr(service.engine, "steps", None) for service in scenario.platform.services.values()]
+    sources += [service.autoscaler for service in scenario.platform.services.values()]
     paths = {getattr(source, name, None) for source in sources for name in INPUT_FILES}
     return {path: _sha256(path) for path in sorted(str(path) for path in paths if path)}
 

@@ -51,7 +51,13 @@ EXAMPLES = {
 ALSO = {"engine/continuous-batch": {"platform.services.far.timeout": None}}
 
 #: They bring jobs, or need a file: tried by the tests of traces.
-ELSEWHERE = {"arrivals/azure-functions", "arrivals/job-preset", "arrivals/job-trace", "arrivals/rate-trace"}
+ELSEWHERE = {
+    "arrivals/azure-functions",
+    "autoscaler/learned",
+    "arrivals/job-preset",
+    "arrivals/job-trace",
+    "arrivals/rate-trace",
+}
 
 ALL = [f"{kind}/{name}" for kind in registry.kinds() for name in registry.names(kind)]
 

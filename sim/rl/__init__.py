@@ -1,0 +1,1 @@
+"""Training of autoscalers by reinforcement learning, over the loop that scenarios run."""

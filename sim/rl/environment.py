@@ -1,0 +1,67 @@
+"""A Gymnasium environment over the scaling loop of a service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.errors import MissingExtra
+from sim.paas.autoscaling.features import NAMES, Vector, scaled
+from sim.rl.episode import FIRST, Episode
+from sim.scenario.spec import Scenario
+
+try:
+    import gymnasium
+except ImportError:
+    raise MissingExtra("gymnasium", "rl") from None
+
+
+class ScalingEnv(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
+    """Decide the replicas of one service; one step is one look of the loop.
+
+    Observations are the features of `sim.paas.autoscaling.features`, brought to -1 .. 1; actions change
+    the replicas by -k .. +k steps; the reward is minus the costs of `sim.paas.autoscaling.rewards`. An
+    episode is one run of the scenario and is truncated at its end, since the service would go on. Each
+    reset without a seed takes the next replication; a seed decides which.
+
+    Args:
+        scenario: what is run.
+        service: whose replicas are decided.
+        settings: those of `Episode`: actions, step, day, period, reward.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
+
+    def __init__(self, scenario: Scenario, service: str, **settings: Any) -> None:
+        self._scenario = scenario
+        self._service = service
+        self._settings = settings
+        self._replication = FIRST - 1
+        self._episode: Episode | None = None
+        shape = (len(NAMES),)
+        self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, shape, dtype=np.float32)
+        self.action_space = gymnasium.spaces.Discrete(settings.get("actions", 5))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+        """Begin another run."""
+        super().reset(seed=seed)
+        self._replication = self._replication + 1 if seed is None else FIRST + seed % FIRST
+        self._episode = Episode(self._scenario, self._service, self._replication, **self._settings)
+        return _told(self._episode.state), {}
+
+    def step(
+        self, action: np.int64 | int
+    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Change the replicas and go on to the next look."""
+        if self._episode is None:
+            raise RuntimeError("reset the environment first")
+        reward = self._episode.act(int(action))
+        return _told(self._episode.state), reward, False, self._episode.over, {}
+
+
+def _told(state: Vector) -> npt.NDArray[np.float32]:
+    return scaled(state).astype(np.float32)

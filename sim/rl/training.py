@@ -1,0 +1,173 @@
+"""Training an autoscaler and writing its weights: Q-learning, or PPO and DQN with stable-baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sim import __version__
+from sim.errors import MissingExtra
+from sim.kernel.streams import RandomStreams
+from sim.paas.autoscaling import weights
+from sim.paas.autoscaling.features import Vector
+from sim.paas.autoscaling.qtable import QTable, cell
+from sim.paas.autoscaling.rewards import Reward
+from sim.paas.policies.autoscalers.q_learning import COLUMNS, EDGES, STATES
+from sim.rl.episode import FIRST, Episode
+from sim.scenario.spec import Scenario
+
+Algorithm = Literal["q-learning", "ppo", "dqn"]
+
+#: Told how many looks are done.
+Progress = Callable[[int], None]
+
+#: Width of the two inner layers of a network.
+HIDDEN = 32
+
+
+class Plan(NamedTuple):
+    """How an agent is trained.
+
+    Attributes:
+        service: whose replicas it decides.
+        algorithm: how it learns.
+        looks: decisions it makes while it learns.
+        actions: 2k + 1 actions are -k .. +k steps.
+        step: a step as a share of the replicas.
+        day: seconds after which the load tends to repeat.
+        period: seconds between two looks.
+        discount: worth of a reward one look later.
+        reward: what is paid.
+    """
+
+    service: str
+    algorithm: Algorithm
+    looks: int
+    actions: int = 5
+    step: float = 0.05
+    day: float = 86400.0
+    period: float = 15.0
+    discount: float = 0.95
+    reward: Reward = Reward()
+
+    def settings(self) -> dict[str, Any]:
+        """What an episode needs to know of it."""
+        return {name: getattr(self, name) for name in ("actions", "step", "day", "period", "reward")}
+
+
+def train(
+    scenario: Scenario, plan: Plan, target: Path, sets: Sequence[str] = (), progress: Progress | None = None
+) -> dict[str, Any]:
+    """Train an agent on a scenario and write its weights.
+
+    Training takes replications of its own (from `FIRST` on), which no study reaches, and should be given
+    a seed and days of its own as well: all of that is written into the file, for the reports.
+
+    Args:
+        scenario: what it is trained on; its study does not count.
+        plan: how.
+        target: the file that is written.
+        sets: settings by which the scenario was changed, for the record.
+        progress: told now and then.
+
+    Returns:
+        What is said of the agent in the file.
+
+    Raises:
+        MissingExtra: PPO or DQN without stable-baselines3.
+        UsageError: the scenario has no such service.
+    """
+    told = progress or (lambda done: None)
+    learn = _table if plan.algorithm == "q-learning" else _network
+    arrays = learn(scenario, plan, told)
+    about = {
+        "kind": "q-learning" if plan.algorithm == "q-learning" else "network",
+        **{name: getattr(plan, name) for name in ("actions", "step", "day", "period")},
+        "trained": {
+            "scenario": scenario.name,
+            "sets": list(sets),
+            "service": plan.service,
+            "seed": scenario.seed,
+            "algorithm": plan.algorithm,
+            "looks": plan.looks,
+            "discount": plan.discount,
+            "reward": vars(plan.reward),
+            "version": __version__,
+        },
+    }
+    weights.save(target, about, arrays)
+    return about
+
+
+def _table(scenario: Scenario, plan: Plan, told: Progress) -> dict[str, npt.NDArray[Any]]:
+    """Runs one after the other; exploring falls in a straight line to 5 % at two thirds of the looks."""
+    table = QTable(STATES, plan.actions, plan.discount)
+    draw = RandomStreams(scenario.seed, FIRST).uniforms("rl/explore")
+    looks, run = 0, FIRST
+    while looks < plan.looks:
+        episode = Episode(scenario, plan.service, run, **plan.settings())
+        run += 1
+        state = _state(episode.state)
+        while not episode.over and looks < plan.looks:
+            explore = max(0.05, 1.0 - 1.5 * looks / plan.looks)
+            action = table.chosen(state, plan.actions // 2, explore, draw())
+            reward = episode.act(action)
+            looks += 1
+            if looks % 1000 == 0:
+                told(looks)
+            if not episode.over:
+                after = _state(episode.state)
+                table.learn(state, action, reward, after)
+                state = after
+    return {"values": table.values, "visits": table.visits}
+
+
+def _state(found: Vector) -> int:
+    return cell(found[list(COLUMNS)], EDGES)
+
+
+def _network(scenario: Scenario, plan: Plan, told: Progress) -> dict[str, npt.NDArray[Any]]:
+    """PPO or DQN of stable-baselines3, on one thread so that the same seed gives the same network."""
+    try:
+        import stable_baselines3 as sb3
+        import torch
+        from stable_baselines3.common.callbacks import BaseCallback
+    except ImportError:
+        raise MissingExtra("stable-baselines3", "rl") from None
+    from sim.rl.environment import ScalingEnv
+
+    class Telling(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps % 1000 == 0:
+                told(self.num_timesteps)
+            return True
+
+    torch.set_num_threads(1)
+    environment = ScalingEnv(scenario, plan.service, **plan.settings())
+    inner: dict[str, Any] = {"net_arch": [HIDDEN, HIDDEN], "activation_fn": torch.nn.Tanh}
+    common: dict[str, Any] = {"gamma": plan.discount, "seed": scenario.seed, "policy_kwargs": inner}
+    model: Any
+    if plan.algorithm == "ppo":
+        # Short stretches and a faster pace than usual: looks are dear, a run has a thousand or two.
+        pace: dict[str, Any] = {"n_steps": min(256, plan.looks), "learning_rate": 1e-3, "ent_coef": 0.01}
+        model = sb3.PPO("MlpPolicy", environment, device="cpu", **pace, **common)
+    else:
+        model = sb3.DQN(
+            "MlpPolicy", environment, device="cpu", learning_starts=1000, exploration_fraction=0.5, **common
+        )
+    model.learn(plan.looks, callback=Telling())
+    policy: Any = model.policy
+    parts = (
+        [*policy.mlp_extractor.policy_net, policy.action_net]
+        if plan.algorithm == "ppo"
+        else policy.q_net.q_net
+    )
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for index, layer in enumerate(part for part in parts if isinstance(part, torch.nn.Linear)):
+        arrays[f"w{index}"] = layer.weight.detach().numpy().T.astype(np.float32)
+        arrays[f"b{index}"] = layer.bias.detach().numpy().astype(np.float32)
+    return arrays

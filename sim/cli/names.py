@@ -14,7 +14,7 @@ from sim.cli.console import common, out, out_json
 from sim.errors import UsageError, did_you_mean
 
 #: Kinds whose plural is not the kind and an s.
-_PLURALS = {"arrivals": "arrivals", "node_scaling": "node_scaling", "steps": "steps"}
+_PLURALS = {"arrivals": "arrivals", "node_scaling": "node_scaling", "sharing": "sharing", "steps": "steps"}
 
 #: Stands for the kinds of policies together.
 ALL_POLICIES = "policies"

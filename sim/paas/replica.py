@@ -21,6 +21,7 @@ from sim.tables import TIMEOUT
 if TYPE_CHECKING:
     from sim.paas.coldstart import ColdStart
     from sim.paas.service import Service
+    from sim.paas.sharing import SharedDevice
     from sim.paas.units import Unit
 
 
@@ -49,6 +50,7 @@ class Replica:
 
     __slots__ = (
         "_batch",
+        "_device",
         "_expiring",
         "_gathering",
         "_kernel",
@@ -105,6 +107,7 @@ class Replica:
         self._gathering = False
         self._use: Callable[[float], object] | None = None
         self._share = 0.0
+        self._device: SharedDevice | None = None
 
     def settle(self) -> None:
         """Take note of the node it was bound to: the device, and what a busy server uses there."""
@@ -116,6 +119,9 @@ class Replica:
         amount = self.unit.resources[node.main]
         self._share = amount / self._servers
         self._use = node.use if amount > 0.0 else None
+        sharing, part = self._service.sharing, self.unit.resources.accelerators
+        if sharing is not None and 0.0 < part < 1.0:
+            self._device = sharing.device(node.index, self.unit.devices[0])
 
     # ------------------------------------------------------------ calls come
 
@@ -193,7 +199,11 @@ class Replica:
         self._service.began(batch)
         self._number = key = self._number + 1
         self._running[key] = calls
-        self._kernel.call_in(self._seconds(batch), self._finish, key)
+        seconds = self._seconds(batch)
+        if self._device is None:
+            self._kernel.call_in(seconds, self._finish, key)
+        else:
+            self._device.begin(number, seconds, self._finish, key)
 
     def _finish(self, key: int) -> None:
         calls = self._running.pop(key, None)
@@ -262,6 +272,8 @@ class Replica:
         calls = [call for batch in self._running.values() for call in batch]
         self._service.broken(len(calls))
         self._running.clear()
+        if self._device is not None:
+            self._device.drop(self.unit.id)
         while self.waiting:
             calls.append(self._line.pop())
             self.waiting -= 1

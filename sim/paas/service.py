@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sim.paas.policies.forecasters.base import Floats
     from sim.paas.policies.routers import Router
     from sim.paas.policies.times import TimeModel
+    from sim.paas.sharing import Sharing
 from sim.paas.scheduler import Scheduler
 
 
@@ -77,6 +78,7 @@ class Service:
         planned_lead: seconds from asking for a replica to its first call, as long as none was measured;
             None: loading and warm-up alone.
         arrivals: calls per second that will come, by bins of a width in seconds, for the oracle.
+        sharing: what it means that replicas have shares of one accelerator; None: nothing.
         warm: whether the initial replicas that find a place at once are ready at once.
 
     Attributes:
@@ -126,6 +128,7 @@ class Service:
         planned_lead: float | None = None,
         arrivals: Callable[[float], Floats] | None = None,
         warm: bool = True,
+        sharing: Sharing | None = None,
     ) -> None:
         self.ctx = ctx
         self.name = name
@@ -135,6 +138,7 @@ class Service:
         self.queue = queue
         self.timeout = timeout
         self.bounds = bounds
+        self.sharing = sharing
         self.time = fresh(time)
         self.engine = fresh(engine)
         self.router = fresh(router)

@@ -37,6 +37,7 @@ from sim.paas.replicaset import ReplicaBounds
 from sim.paas.scheduler import Scheduler
 from sim.paas.scrape import Scrape
 from sim.paas.service import Service
+from sim.paas.sharing import Sharing
 from sim.paas.speed import Speed
 from sim.paas.topology import SPANS
 from sim.registry import fresh
@@ -80,6 +81,8 @@ class Platform:
         self._faults = _faults(self)
         self.scheduler = _scheduler(self)
         self.store = _store(self)
+        sharing = fresh(scenario.platform.sharing)
+        self.sharing = None if sharing is None else Sharing(kernel, sharing)
         self.services = {name: _service(self, name) for name in scenario.platform.services}
         ids, call_ids = count(), count()
         self.applications = {name: _application(self, name, ids, call_ids) for name in scenario.applications}
@@ -299,6 +302,7 @@ def _service(platform: Platform, name: str) -> Service:
         scrape=_scrape(wanted.scrape),
         planned_lead=_planned_lead(platform, wanted, weights),
         arrivals=partial(_future, platform, name),
+        sharing=platform.sharing,
     )
 
 

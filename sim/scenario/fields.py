@@ -40,6 +40,7 @@ NOUNS = {
     "order": "queue order",
     "node_scaling": "node autoscaler",
     "score": "scorer",
+    "sharing": "way of sharing",
     "steps": "kind of step times",
 }
 

@@ -38,6 +38,7 @@ VERBS = {
     "recommender": "recommend",
     "router": "pick",
     "score": "score",
+    "sharing": "rate",
     "stabiliser": "hold",
     "steps": "build",
     "time": "seconds",

@@ -96,6 +96,11 @@ TRIALS: dict[str, dict[str, Any]] = {
     "recommender": {_SERVICE + "autoscaler": {"policy": "composed", "recommender": "POLICY"}},
     "router": {_SERVICE + "router": "POLICY", _SERVICE + "replicas": 3},
     "score": {_SCHEDULER + "scores": "POLICY"},
+    "sharing": {
+        "platform.sharing": "POLICY",
+        _SERVICE + "resources.accelerators": 0.5,
+        _SERVICE + "replicas": {"initial": 2, "min": 2, "max": 6},
+    },
     "stabiliser": {_SERVICE + "autoscaler": {"policy": "composed", "stabilisers": ["POLICY"]}},
     "steps": {
         _SERVICE + "engine": {"policy": "continuous-batch", "blocks": 1000, "steps": "POLICY"},

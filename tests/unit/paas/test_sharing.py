@@ -84,7 +84,7 @@ def test_rates(policy, rates):
 SHARED = """
 name: shared
 seed: 5
-duration: 12h
+duration: 8h
 warmup: 5min
 infrastructure:
   instances: {box: {cpu: 64, memory: 64Gi, device: t4, accelerators: ACCELERATORS}}

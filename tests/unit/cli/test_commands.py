@@ -126,7 +126,7 @@ def test_list(stratus):
 def test_list_the_policies_of_all_kinds(stratus):
     code, out, _ = stratus("list", "policies")
     assert code == 0
-    assert "routers:\nleast-load " in out
+    assert "routers:\n" in out and "\nleast-load " in out
     assert "t4" not in out
     listed = json.loads(stratus("list", "policies", "--json")[1])["names"]
     assert {"router", "autoscaler", "arrivals", "distribution"} <= set(listed)

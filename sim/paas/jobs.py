@@ -19,6 +19,7 @@ from sim.iaas.resources import Resources
 from sim.kernel.context import Context
 from sim.kernel.distributions import Distribution
 from sim.paas.rules import NO_RULES, Rules
+from sim.paas.scaledjobs import Scaled, WorkItems
 from sim.paas.scheduler import Scheduler
 from sim.paas.speed import PLAIN, Speed
 from sim.paas.trainingjob import TrainingJob
@@ -89,6 +90,7 @@ class JobClass:
     device: str | None = None
     accelerator_memory: float = 0.0
     rules: Rules = NO_RULES
+    scaled: Scaled | None = None
 
 
 class Jobs:
@@ -117,6 +119,7 @@ class Jobs:
         self.running = ctx.recorder.series("paas/jobs/running")
         self._ctx = ctx
         self._sources = 0
+        self._items: dict[str, WorkItems] = {}
         self._rows = ctx.recorder.table("jobs")
         self._unit_rows = ctx.recorder.table("units")
         self._run_rows = ctx.recorder.table("runs")
@@ -129,6 +132,8 @@ class Jobs:
     def add(self, kind: JobClass, blocks: Iterator[Block]) -> None:
         """Let jobs of a class arrive at the times in `blocks`."""
         self._sources += 1
+        if kind.scaled is not None:
+            self._items[kind.name] = WorkItems(self.kernel, kind.scaled)
         JobSource(self._ctx, self, kind, blocks)
 
     def submit(self, kind: JobClass, workers: int, work: float, estimate: float) -> TrainingJob:
@@ -138,7 +143,11 @@ class Jobs:
         gang = job.gang()
         if self.scheduler.possible(gang):
             self.unfinished[job.id] = job
-            job.queue(gang)
+            items = self._items.get(kind.name)
+            if items is None:
+                job.queue(gang)
+            else:
+                items.push(job)
         else:
             self._record(job, "failed")
         return job
@@ -146,6 +155,8 @@ class Jobs:
     def ended(self, job: TrainingJob) -> None:
         """A job is done."""
         del self.unfinished[job.id]
+        if job.kind.name in self._items:
+            self._items[job.kind.name].ended(job)
         self.scheduler.learn(job.served * job.workers * (job.kind.resources.accelerators or 1.0))
         self._record(job, "completed")
         self._look_idle()
@@ -160,7 +171,9 @@ class Jobs:
         now = self.kernel.now
         for job in self.unfinished.values():
             group = job.group
-            assert group is not None
+            if group is None:
+                self._record(job, "queued")
+                continue
             if group.live:
                 job.served = group.attained(now)
                 self.record_run(job, group.progress(now), 0.0, nan, "")

@@ -28,12 +28,14 @@ from sim.kernel.kernel import Kernel, Limits
 from sim.kernel.outcome import Outcome
 from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
+from sim.paas.autoscaling import keda_jobs
 from sim.paas.jobs import JobClass, Jobs
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.quota.ledger import Ledger
 from sim.paas.quota.reclaim import Rules
 from sim.paas.quota.tree import Tree
 from sim.paas.replicaset import ReplicaBounds
+from sim.paas.scaledjobs import Scaled
 from sim.paas.scheduler import Scheduler
 from sim.paas.scrape import Scrape
 from sim.paas.service import Service
@@ -49,6 +51,7 @@ from sim.saas.slo import SLO
 from sim.scenario import spec
 from sim.scenario.facts import facts, instance_price, link_figures, power_curve
 from sim.scenario.offer import offer
+from sim.scenario.platform import ScaledJob
 
 
 class Platform:
@@ -396,10 +399,23 @@ def _jobs(platform: Platform) -> Jobs:
             device=wanted.device,
             accelerator_memory=wanted.accelerator_memory or 0.0,
             rules=wanted.placement.rules(),
+            scaled=_scaled(wanted.scaled_job),
         )
         rng = platform.ctx.streams.stream(f"paas/jobs/{name}/arrivals")
         jobs.add(kind, fresh(wanted.arrivals).blocks(rng, 1, scenario.duration))
     return jobs
+
+
+def _scaled(wanted: ScaledJob | None) -> Scaled | None:
+    if wanted is None:
+        return None
+    rules = keda_jobs.ScaledJob(
+        maximum=wanted.max,
+        strategy=wanted.strategy,
+        deduction=wanted.deduction,
+        running_share=wanted.running_share,
+    )
+    return Scaled(rules, wanted.polling)
 
 
 def _speed(wanted: spec.JobClass) -> Speed:

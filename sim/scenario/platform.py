@@ -321,6 +321,28 @@ class Elastic(Spec):
         return self
 
 
+class ScaledJob(Spec):
+    """Arrivals are items of a queue, for which jobs are started at each look, as by KEDA's ScaledJob."""
+
+    strategy: Literal["default", "custom", "accurate", "eager"] = Field(
+        default="default", description="how jobs that run or wait for nodes are taken off"
+    )
+    max: Workers = Field(default=100, description="jobs that may be there at a time")
+    polling: PositiveSeconds = Field(default=30.0, description="between two looks at the queue")
+    deduction: Annotated[int, Ge(0), Le(1_000_000)] = Field(
+        default=0, description="of strategy custom: items that need no job"
+    )
+    running_share: Fraction = Field(
+        default=0.0, description="of strategy custom: share of the running jobs that is taken off"
+    )
+
+    @model_validator(mode="after")
+    def _together(self) -> ScaledJob:
+        if self.strategy != "custom" and (self.deduction or self.running_share):
+            raise ValueError("`deduction` and `running_share` are about `strategy: custom`")
+        return self
+
+
 class JobClass(Spec):
     """Training jobs of one kind: gangs of equal workers that are placed whole or not at all."""
 
@@ -357,6 +379,10 @@ class JobClass(Spec):
     slowdown: Slowdown = Field(default=Slowdown(), description="price of a gang that does not sit together")
     elastic: Elastic | None = Field(
         default=None, description="numbers of workers they can work with; rigid unless given"
+    )
+    scaled_job: ScaledJob | None = Field(
+        default=None,
+        description="arrivals are items for which jobs are started; each is a job at once unless given",
     )
     weight: Annotated[float, Gt(0), Le(1e9)] = Field(
         default=1.0, description="of their claim, where the policy shares fairly"

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Ge, Le
 
 from sim.registry import policy
-from sim.units import Fraction, Number, Seconds
+from sim.units import Fraction, Number, PositiveSeconds, Seconds
 
 if TYPE_CHECKING:
     from sim.iaas.network import Network
@@ -57,6 +59,68 @@ class Cloud(_ByKind):
         return self._nearest("cloud", request, services, network) or services[0]
 
 
+def expected(request: Request, service: Service, network: Network) -> float:
+    """Seconds until the reply of a service would be back, by what is known now."""
+    return (
+        network.estimate(request.at, service.site, request.payload)
+        + network.estimate(service.site, request.origin, request.reply)
+        + service.expected_wait()
+        + service.expected_seconds(request.work, request.tokens_in, request.tokens_out)
+    )
+
+
+@policy("offload", "latency-weighted")
+class LatencyWeighted:
+    """Spread calls over the services, each in proportion to one over the time its reply would take.
+
+    The time is that of `latency-greedy`; `sharpness` is the power it is taken to. The shares are kept in
+    turns, not by chance: each service earns its weight, and the one with the most pays all of them (smooth
+    weighted round robin, as in nginx).
+    """
+
+    sharpness: Annotated[float, Ge(0), Le(10)] = 1.0
+
+    def start(self, kinds: Mapping[str, str]) -> None:
+        """Begin with nothing earned."""
+        self._earned: dict[str, float] = {}
+
+    def place(self, request: Request, services: Sequence[Service], now: float, network: Network) -> Service:
+        """Pick the service for the next call of a request."""
+        times = [max(1e-9, expected(request, service, network)) for service in services]
+        shortest = min(times)
+        weights = [(shortest / seconds) ** self.sharpness for seconds in times]
+        earned = self._earned
+        for service, weight in zip(services, weights, strict=True):
+            earned[service.name] = earned.get(service.name, 0.0) + weight
+        best = max(services, key=lambda service: earned[service.name])
+        earned[best.name] -= sum(weights)
+        return best
+
+
+@policy("offload", "variant")
+class Variant:
+    """Choose among variants of a model, named from the cheapest to the best, one that is fast enough.
+
+    Of those whose reply should be back within `latency` the best one, or with `prefer: cost` the cheapest;
+    if none is, the fastest. So quality gives way under load before latency does (the idea of INFaaS,
+    ATC 2021, without its search over hardware).
+    """
+
+    latency: PositiveSeconds = 1.0
+    prefer: Literal["quality", "cost"] = "quality"
+
+    def start(self, kinds: Mapping[str, str]) -> None:
+        """Nothing to learn: kinds of sites do not matter here."""
+
+    def place(self, request: Request, services: Sequence[Service], now: float, network: Network) -> Service:
+        """Pick the service for the next call of a request."""
+        times = [expected(request, service, network) for service in services]
+        able = [place for place, seconds in enumerate(times) if seconds <= self.latency]
+        if not able:
+            return services[times.index(min(times))]
+        return services[able[-1] if self.prefer == "quality" else able[0]]
+
+
 @policy("offload", "latency-greedy")
 class LatencyGreedy:
     """Go where the reply should be back first, by what is known now; ties go to the service named first.
@@ -72,12 +136,7 @@ class LatencyGreedy:
         """Pick the service for the next call of a request."""
         best, least = services[0], inf
         for service in services:
-            seconds = (
-                network.estimate(request.at, service.site, request.payload)
-                + network.estimate(service.site, request.origin, request.reply)
-                + service.expected_wait()
-                + service.expected_seconds(request.work, request.tokens_in, request.tokens_out)
-            )
+            seconds = expected(request, service, network)
             if seconds < least:
                 best, least = service, seconds
         return best

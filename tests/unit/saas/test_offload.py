@@ -8,7 +8,7 @@ from sim.registry import fresh
 from sim.saas.blocks import Block
 from sim.saas.callgraph import CallGraph, CallSpec
 from sim.saas.draws import Source
-from sim.saas.policies.offload import Cloud, Edge, LatencyGreedy, Threshold
+from sim.saas.policies.offload import Cloud, Edge, LatencyGreedy, LatencyWeighted, Threshold, Variant
 from sim.saas.requests import Request
 
 SITES = ("camera", "near", "far", "region", "overseas")
@@ -134,3 +134,43 @@ def test_thresholds_let_pass_up_to_their_value(world, policy, calls, place):
 def test_a_service_without_replicas_is_too_busy(world):
     services = [world.service("near", "near", 0.1), world.service("region", "region", 0.1)]
     assert ask(world, Threshold(utilisation=1.0), services) == "region"
+
+
+def test_a_slow_service_gets_its_share_by_time(new_world):
+    world = new_world(sites=("camera",), links=[])
+    # No links are needed: both services are where the data is. 0.1 s against 0.3 s: three calls in four.
+    services = [
+        world.service("quick", "camera", 0.1, servers=50),
+        world.service("slow", "camera", 0.3, servers=50),
+    ]
+    for service in services:
+        service.start()
+    world.kernel.run(until=1e-3)
+    policy = fresh(LatencyWeighted())
+    policy.start(KINDS)
+    request = Request.__new__(Request)
+    request.at = request.origin = "camera"
+    request.payload = request.reply = 0.0
+    request.work, request.tokens_in, request.tokens_out = 1.0, 0, 0
+    seen = [policy.place(request, services, 0.0, world.network).name for _ in range(400)]
+    assert seen.count("quick") == 300
+    assert "slow" in seen[:4]  # in turns, not in a row
+
+
+@pytest.mark.parametrize(
+    ("policy", "calls", "best"),
+    [
+        (Variant(0.5), 0, "large"),
+        (Variant(0.5, prefer="cost"), 0, "small"),
+        (Variant(0.35), 0, "middle"),  # the large one takes 0.4 s
+        (Variant(0.5), 1, "middle"),  # one waits for the large one
+        (Variant(0.01), 0, "small"),  # none is fast enough: the fastest
+    ],
+)
+def test_the_best_variant_that_is_fast_enough(new_world, policy, calls, best):
+    world = new_world(sites=SITES, links=LINKS)
+    times = {"small": 0.1, "middle": 0.2, "large": 0.4}
+    services = [world.service(name, "camera", seconds) for name, seconds in times.items()]
+    for service in services:
+        load(world, service, calls if service.name == "large" else 0)
+    assert ask(world, policy, services, send=0.0) == best

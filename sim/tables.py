@@ -68,6 +68,28 @@ TABLES: dict[str, tuple[Column, ...]] = {
         status      text  -     completed, rejected, timeout, failed or in-flight
         reason      text  -     why it did not complete
     """),
+    "sequences": _table("""
+        call        int   -     number of the call, whose tokens a language model's engine has all generated
+        request     int   -     request it belongs to
+        service     text  -     service that was asked
+        replica     int   -     unit that served it
+        prompt      int   -     prompt tokens
+        output      int   -     tokens generated
+        enter       float s     moment the call reached the service
+        first       float s     moment of the first token
+        finish      float s     moment of the last token
+        preemptions int   -     times it lost its place in the batch
+    """),
+    "iterations": _table("""
+        replica     int   -     unit whose engine it was; a row for each stretch of like iterations
+        time        float s     moment its first iteration began
+        first       float s     gap between the tokens it gave and those before
+        slope       float s     what the gap of each further iteration is longer
+        count       int   -     iterations
+        sequences   int   -     sequences that generated a token in each
+        prompts     int   -     prompt tokens processed
+        blocks      int   -     blocks of the key-value cache in use
+    """),
     "units": _table("""
         id          int   -     number of the unit (a replica or a worker)
         kind        text  -     replica or worker

@@ -26,7 +26,9 @@ dropped | fraction | low | dropped
 throughput | rate | high | throughput
     replies received per second of the window
 goodput | rate | high | goodput
-    replies per second of the window that came within the SLO's latency
+    replies per second of the window that came within all of the SLO's bounds; an answer of one token meets
+    any bound on TPOT
+    source: DistServe (OSDI 2024); vLLM's benchmark
 attempts | count | low | attempts
     attempts per request, of applications whose clients retry or hedge; else undefined
 latency.mean | duration | low | mean latency
@@ -42,13 +44,13 @@ latency.p99 | duration | low | p99 latency
 latency.max | duration | low | longest latency
     longest time from request to reply, of the completed
 slo_met | fraction | high | within the SLO
-    share of the requests answered within the SLO's latency; dropped ones count as missed, those still
-    in flight only once they are late
+    share of the requests answered within all of the SLO's bounds (latency, TTFT, TPOT); dropped ones count
+    as missed, those still in flight only once they are late
 slo_violated | fraction | low | SLO violations
-    share of the requests not answered within the SLO's latency, dropped ones among them; those still in
+    share of the requests not answered within the SLO's bounds, dropped ones among them; those still in
     flight count once they are late
 slo_time | fraction | high | time within the SLO
-    share of the minutes with requests in which the SLO's share of them was answered within its latency
+    share of the minutes with requests in which the SLO's share of them was answered within its bounds
 network.mean | duration | low | time in the network
     mean part of the latency spent in transfers, of the completed
 queue.mean | duration | low | time in queues
@@ -57,6 +59,27 @@ compute.mean | duration | low | time in service
     mean part of the latency spent being served, of the completed
 placed.<site> | fraction | - | placed
     share of the requests whose first call was answered at the site
+""",
+    "apps.<chat>": """
+ttft.mean | duration | low | mean TTFT
+    mean time from request to first token, of the completed; the way back to the user counts as for the reply
+    source: vLLM's benchmark (time to first token)
+ttft.p50 | duration | low | median TTFT
+    TTFT that half of them did not exceed
+ttft.p90 | duration | low | p90 TTFT
+    TTFT that 90 % of them did not exceed
+ttft.p99 | duration | low | p99 TTFT
+    TTFT that 99 % of them did not exceed
+tpot.mean | duration | low | mean TPOT
+    mean time per further token, (last - first) / (tokens - 1), of the completed; answers of one token
+    are left out
+    source: vLLM's benchmark (time per output token)
+tpot.p50 | duration | low | median TPOT
+    TPOT that half of them did not exceed
+tpot.p90 | duration | low | p90 TPOT
+    TPOT that 90 % of them did not exceed
+tpot.p99 | duration | low | p99 TPOT
+    TPOT that 99 % of them did not exceed
 """,
     "services.<service>": """
 utilisation | fraction | - | utilisation
@@ -124,6 +147,60 @@ elasticity.deviation | count | low | elastic deviation
     source: Bauer et al., Chameleon, IEEE TPDS 30(4), 2019
 unstable | count | low | overloaded
     1 when the backlog grew as no station that keeps up would let it, else 0
+""",
+    "services.<engine>": """
+ttft.mean | duration | low | mean TTFT
+    mean time from the call's arrival to its first token, of the calls completed
+    source: vLLM's benchmark (time to first token)
+ttft.p50 | duration | low | median TTFT
+    TTFT that half of them did not exceed
+ttft.p90 | duration | low | p90 TTFT
+    TTFT that 90 % of them did not exceed
+ttft.p99 | duration | low | p99 TTFT
+    TTFT that 99 % of them did not exceed
+tpot.mean | duration | low | mean TPOT
+    mean time per further token, (last - first) / (tokens - 1), of the calls completed; answers of one
+    token are left out
+    source: vLLM's benchmark (time per output token)
+tpot.p50 | duration | low | median TPOT
+    TPOT that half of them did not exceed
+tpot.p90 | duration | low | p90 TPOT
+    TPOT that 90 % of them did not exceed
+tpot.p99 | duration | low | p99 TPOT
+    TPOT that 99 % of them did not exceed
+e2e.mean | duration | low | mean E2E
+    mean time from the call's arrival to its last token, of the calls completed
+    source: vLLM's benchmark (end-to-end latency)
+e2e.p50 | duration | low | median E2E
+    E2E that half of them did not exceed
+e2e.p90 | duration | low | p90 E2E
+    E2E that 90 % of them did not exceed
+e2e.p99 | duration | low | p99 E2E
+    E2E that 99 % of them did not exceed
+ntpot.mean | duration | low | mean NTPOT
+    mean E2E over tokens generated, of the calls completed
+    source: inference-perf (normalised time per output token)
+itl.mean | duration | low | mean ITL
+    mean gap between two tokens of a sequence, all gaps of all sequences alike; of stretches of iterations
+    that began in the window
+    source: vLLM's benchmark (inter-token latency)
+itl.p50 | duration | low | median ITL
+    gap that half of the gaps did not exceed
+itl.p99 | duration | low | p99 ITL
+    gap that 99 % of the gaps did not exceed
+itl.max | duration | low | longest ITL
+    longest gap
+preemptions | count | low | preemptions
+    times that the calls completed lost their place and cache
+tokens_in | rate | high | prompt tokens
+    prompt tokens processed per second of the window, those processed again included
+tokens_out | rate | high | tokens generated
+    tokens generated per second of the window
+kv_blocks | count | - | cache in use
+    mean blocks of the key-value cache in use while the engines run
+mfu | fraction | high | MFU
+    model FLOP utilisation: 2 x active parameters x tokens processed over the peak of the ready replicas
+    source: PaLM (Chowdhery et al., 2022); attention is left out
 """,
     "pools.<pool>": """
 utilisation | fraction | high | utilisation
@@ -244,6 +321,12 @@ cost | money | low | cost
     nodes and traffic
 cost_per_1000 | money | low | cost per 1,000 requests
     total cost over thousands of completed requests
+cost_per_million_tokens | money | low | cost per million tokens
+    total cost over millions of tokens generated
+energy_per_token | energy | low | energy per token
+    total energy over tokens generated
+tokens_out | count | high | tokens generated
+    tokens that language models generated
 energy | energy | low | energy
     nodes with PUE, and traffic
 energy_per_1000 | energy | low | energy per 1,000 requests

@@ -45,8 +45,8 @@ class Metric:
         object.__setattr__(self, "regex", re.compile(text))
 
 
-_SCOPE = re.compile(r"<(app|service|pool|link|queue)>")
-_STEADY = re.compile(r"latency|queue|wait|in_system|jct|delay|slowdown|finish_time")
+_SCOPE = re.compile(r"<(app|chat|service|engine|pool|link|queue)>")
+_STEADY = re.compile(r"latency|queue|wait|ttft|e2e|ntpot|in_system|jct|delay|slowdown|finish_time")
 
 
 def _parse(prefix: str, text: str) -> list[Metric]:
@@ -92,7 +92,9 @@ def names_of(facts: Mapping[str, Any]) -> list[str]:
     for metric in _ALL:
         part = _SCOPE.search(metric.pattern)
         if part is None:
-            found += [metric.pattern] if facts.get("jobs") or not metric.pattern.startswith("jobs.") else []
+            jobs, tokens = metric.pattern.startswith("jobs."), "token" in metric.pattern
+            if (not jobs or facts.get("jobs")) and (not tokens or facts.get("engines")):
+                found.append(metric.pattern)
             continue
         for name in facts.get(f"{part[1]}s", {}):
             one = metric.pattern.replace(part[0], name, 1)

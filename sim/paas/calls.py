@@ -33,7 +33,7 @@ class Call:
         work: factor on the service time (mean 1 over an application's calls).
         tokens_in: prompt tokens, for language models.
         tokens_out: tokens to generate, for language models.
-        priority: larger is more important, where the service's admission looks at it.
+        priority: larger is more important, where admission or the engine look at it.
         service: name of the service asked.
         enter: moment it reached the service (s).
         start: moment its service began (s), NaN if never.

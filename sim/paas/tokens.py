@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
 
-from sim.errors import StratusError
 from sim.kernel.lines import FifoLine
 from sim.paas.calls import Call
 from sim.paas.llm import Engine, Sequence
 from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.replica import Replica, ReplicaState
+from sim.tables import TIMEOUT
 
 if TYPE_CHECKING:
     from sim.paas.service import Service
@@ -20,42 +21,61 @@ if TYPE_CHECKING:
 class TokenReplica(Replica):
     """Gives calls to its engine; each leaves when its last token is generated.
 
-    A call begins service when its sequence first gets a place in the batch.
+    A call begins service when its sequence first gets a place in the batch; until then it may time out.
     """
 
-    __slots__ = ("_engine", "_live", "_timer")
+    __slots__ = ("_engine", "_live", "_note", "_patient", "_timer")
+
+    _engine: Engine
 
     def __init__(self, service: Service, unit: Unit) -> None:
         super().__init__(service, unit)
-        if service.timeout is not None:
-            raise StratusError(f"service {service.name}: engine continuous-batch knows no timeout")
-        self._engine: Engine
         self._live: dict[int, Sequence] = {}
+        self._patient: deque[Sequence] = deque()
+        self._note = service.ctx.recorder.table("sequences").add
         self._timer = 0
 
     def settle(self) -> None:
-        """Take note of the node it was bound to; its device may decide how fast the engine is."""
+        """Take note of the node it was bound to, and build the engine for it."""
         super().settle()
-        service, policy = self._service, self._service.engine
+        policy, service, unit = self._service.engine, self._service, self.unit
         assert isinstance(policy, ContinuousBatch)
         self._engine = policy.build(
-            service.model, service.precision, self._batch.device, self.unit.resources.accelerators
+            service.model,
+            service.precision,
+            self._batch.device,
+            unit.resources.accelerators,
+            unit.id,
+            service.ctx.recorder.table("iterations").add,
         )
+
+    @property
+    def kv_use(self) -> float:
+        """Share of its cache's blocks in use, 0 to 1."""
+        return self._engine.use
 
     def offer(self, call: Call, now: float) -> None:
         """Let a call wait for a place in the batch, or refuse it."""
-        if len(self._engine.batch.waiting) >= self._limit:
+        engine = self._engine
+        if len(engine.batch.waiting) >= self._limit:
             self._service.refuse(call, "queue-full", now)
             return
-        sequence = Sequence(call.id, now, max(1, call.tokens_in), max(1, call.tokens_out), owner=call)
-        reason = self._engine.refusal(sequence)
+        sequence = Sequence(call.id, now, call.tokens_in or 1, call.tokens_out or 1, call.priority, call)
+        reason = engine.refusal(sequence)
         if reason:
             self._service.refuse(call, reason, now)
             return
         self.load += 1
         self._live[call.id] = sequence
-        if self._engine.offer(sequence, now):
-            self._arm()
+        if self._timeout is not None:
+            self._patient.append(sequence)
+            if not self._expiring:
+                self._expiring = True
+                self._kernel.call_at(call.enter + self._timeout, self._expire)
+        self.waiting = len(engine.batch.waiting) + 1
+        if engine.offer(sequence, now):
+            self._timer += 1
+            self._kernel.call_at(engine.until, self._wake, self._timer)
 
     def feed(self, held: FifoLine[Call], now: float) -> None:
         """Take all the service held back: the engine has a line of its own."""
@@ -65,38 +85,95 @@ class TokenReplica(Replica):
     def _arm(self) -> None:
         """Wake at the end of the engine's present stretch."""
         self._timer += 1
-        if self._engine.until < inf:
-            self._kernel.call_at(self._engine.until, self._wake, self._timer)
+        until = self._engine.until
+        if until < inf:
+            self._kernel.call_at(until, self._wake, self._timer)
+        busy = int(until < inf)
+        if busy != self.busy:
+            change = busy - self.busy
+            self.busy = busy
+            self._show(self._kernel.now, change)
 
     def _wake(self, number: int) -> None:
         if number != self._timer:
             return
         now = self._kernel.now
-        engine, service = self._engine, self._service
+        engine = self._engine
         done = engine.proceed(now)
-        batch = self._batch
-        for sequence in engine.entering():
+        if engine.entering:
+            self._enter(engine.entering, now)
+        self.waiting = len(engine.batch.waiting)
+        self._arm()
+        if done:
+            self._leave(done, now)
+
+    def _enter(self, sequences: list[Sequence], now: float) -> None:
+        """Sequences have their prompts processed; some for the first time."""
+        batch, service = self._batch, self._service
+        size, number = len(self._engine.batch.running), self.unit.id
+        for sequence in sequences:
             call: Call = sequence.owner
             if call.start != call.start:
                 call.start = now
-                call.replica = self.unit.id
-                call.batch = len(engine.batch.running)
+                call.replica = number
+                call.batch = size
                 batch.fill([call])
                 service.began(batch)
-        self._arm()
-        busy = int(engine.until < inf)
-        if busy != self.busy:
-            change = busy - self.busy
-            self.busy = busy
-            self._show(now, change)
-        if not done:
-            return
+
+    def _leave(self, done: list[Sequence], now: float) -> None:
+        """Sequences have all their tokens."""
+        service, live, note, number = self._service, self._live, self._note, self.unit.id
         self.load -= len(done)
+        calls = []
         for sequence in done:
-            del self._live[sequence.number]
+            call: Call = sequence.owner
+            del live[call.id]
+            calls.append(call)
+            note(
+                (
+                    call.id,
+                    call.request.id,
+                    service.name,
+                    number,
+                    sequence.prompt,
+                    sequence.output,
+                    call.enter,
+                    sequence.first,
+                    now,
+                    sequence.preemptions,
+                )
+            )
         if service.held and self.state is ReplicaState.READY:
             self.feed(service.held, now)
-        service.served([sequence.owner for sequence in done], now)
+        service.served(calls, now)
+        if self.load == 0 and self.state is ReplicaState.DRAINING:
+            service.replica_set.retire(self, "scaled-down")
+
+    def _expire(self) -> None:
+        """Let go of the calls that have waited too long for their first place in the batch."""
+        self._expiring = False
+        now = self._kernel.now
+        timeout, patient, service = self._timeout, self._patient, self._service
+        if timeout is None:
+            return
+        changed = False
+        while patient:
+            sequence = patient[0]
+            call: Call = sequence.owner
+            waits = call.start != call.start and call.id in self._live
+            if waits and call.enter + timeout > now:
+                if not self._expiring:
+                    self._expiring = True
+                    self._kernel.call_at(call.enter + timeout, self._expire)
+                break
+            patient.popleft()
+            if waits:
+                changed |= self._engine.cancel(sequence, now)
+                del self._live[call.id]
+                self.load -= 1
+                service.give_up(call, TIMEOUT, "timeout", now)
+        if changed:
+            self._arm()
         if self.load == 0 and self.state is ReplicaState.DRAINING:
             service.replica_set.retire(self, "scaled-down")
 

@@ -90,6 +90,8 @@ class Application:
         send: bytes the user sends.
         reply: bytes sent back.
         work: factor on the service times, of mean 1.
+        tokens_in: prompt tokens of a request, where the arrivals bring none; rounded, at least 1 unless 0.
+        tokens_out: tokens to generate, likewise.
         offload: picks among the services of a call; needed if a call has several.
         site_kinds: site -> device, edge or cloud; what offload policies may ask for.
         slo: what was promised; only carried along for the report.
@@ -117,6 +119,8 @@ class Application:
         send: float | Distribution = 0.0,
         reply: float | Distribution = 0.0,
         work: float | Distribution = 1.0,
+        tokens_in: float | Distribution = 0.0,
+        tokens_out: float | Distribution = 0.0,
         offload: OffloadPolicy | None = None,
         site_kinds: Mapping[str, str] | None = None,
         slo: SLO | None = None,
@@ -149,7 +153,13 @@ class Application:
         self._exhausted = False
         self._live: dict[int, Request] = {}
         self._check(network)
-        shape = {"send": constant_or(send), "reply": constant_or(reply), "work": constant_or(work)}
+        shape = {
+            "send": constant_or(send),
+            "reply": constant_or(reply),
+            "work": constant_or(work),
+            "tokens_in": constant_or(tokens_in),
+            "tokens_out": constant_or(tokens_out),
+        }
         source = Source(ctx.streams, f"saas/{name}", self.users, shape, self.graph)
         self._priority = priority
         self._begin: Callable[[Request], None] = self._ask if self.graph.chain else self._fork

@@ -66,7 +66,7 @@ class Source:
         streams: of the run.
         path: of the application, `saas/<name>`.
         users: site -> how many users are there.
-        shape: "send", "reply" and "work" of a request.
+        shape: "send", "reply", "work", "tokens_in" and "tokens_out" of a request.
         graph: the calls of a request.
     """
 
@@ -113,8 +113,8 @@ class Source:
         drawn.send = self._shape["send"].values(count, columns.get("send"))
         drawn.reply = self._shape["reply"].values(count, columns.get("reply"))
         drawn.work = self._shape["work"].values(count, columns.get("work"))
-        drawn.tokens_in = columns["tokens_in"].tolist() if "tokens_in" in columns else [0] * count
-        drawn.tokens_out = columns["tokens_out"].tolist() if "tokens_out" in columns else [0] * count
+        drawn.tokens_in = self._tokens("tokens_in", count, columns)
+        drawn.tokens_out = self._tokens("tokens_out", count, columns)
         drawn.sends = [None if column is None else column.values(count) for column in self._sends]
         drawn.works = [None if column is None else column.values(count) for column in self._works]
         drawn.needs = []
@@ -122,6 +122,16 @@ class Source:
             rolls = [rng.random(count) for rng in self._rolls]
             drawn.needs = self._graph.needs(self._graph.made(rolls))
         return drawn
+
+    def _tokens(self, name: str, count: int, columns: Mapping[str, Any]) -> list[int]:
+        """Whole numbers: those of the arrivals, else drawn; at least 1 where any are wanted."""
+        given = columns.get(name)
+        if given is not None:
+            brought: list[int] = given.tolist()
+            return brought
+        if self._shape[name].none:
+            return [0] * count
+        return [max(1, round(value)) for value in self._shape[name].values(count)]
 
     def _origins(self, block: Block) -> list[str]:
         if len(self._sites) == 1:
@@ -143,6 +153,11 @@ class _Column:
         self._dist = dist
         self._rng = streams.stream(path)
         self._constant = float(dist.value) if isinstance(dist, Constant) else None
+
+    @property
+    def none(self) -> bool:
+        """Whether it is 0 for all."""
+        return self._constant == 0.0
 
     def values(self, count: int, given: Any = None) -> list[float]:
         """As many values as there are requests, unless the arrivals brought their own."""

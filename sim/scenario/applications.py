@@ -48,10 +48,24 @@ class Call(Spec):
 
 
 class Slo(Spec):
-    """The service level that users were promised."""
+    """The service level that users were promised: a request is good when it meets all that is given."""
 
-    latency: PositiveSeconds = Field(description="a request is good when it completes within this")
+    latency: PositiveSeconds | None = Field(
+        default=None, description="time to the complete reply (E2E); any unless given"
+    )
+    ttft: PositiveSeconds | None = Field(
+        default=None, description="time to the first token, of language models; any unless given"
+    )
+    tpot: PositiveSeconds | None = Field(
+        default=None, description="time per further token, of language models; any unless given"
+    )
     quantile: Quantile = Field(default=0.99, description="share of the requests that must be good")
+
+    @model_validator(mode="after")
+    def _any(self) -> Slo:
+        if self.latency is None and self.ttft is None and self.tpot is None:
+            raise ValueError("give at least one of `latency`, `ttft` and `tpot`")
+        return self
 
 
 class Backoff(Spec):
@@ -113,6 +127,10 @@ class Application(Spec):
     work: Factor = Field(
         default=Constant(1.0), description="factor on service times, drawn per request; mean 1"
     )
+    tokens_in: Factor = Field(
+        default=Constant(0.0), description="prompt tokens, where the arrivals bring none; for language models"
+    )
+    tokens_out: Factor = Field(default=Constant(0.0), description="tokens to generate, likewise")
     calls: Annotated[dict[Name, Call], Len(1)] = Field(description="calls of a request by name, in order")
     offload: Annotated[Any, PolicyField("offload")] = Field(
         default_factory=lambda: registry.lookup("offload", "latency-greedy")(),
@@ -120,7 +138,7 @@ class Application(Spec):
     )
     priority: Annotated[int, Ge(-1_000_000), Le(1_000_000)] = Field(
         default=0,
-        description="of its calls, where a service's admission looks at it; larger is more important",
+        description="of its calls, where admission or an engine's order look at it; larger is more important",
     )
     client: Client | None = Field(
         default=None, description="retries, hedges and the like; one attempt unless given"

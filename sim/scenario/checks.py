@@ -140,8 +140,8 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
         at: Location = ("platform", "services", name)
         if service.model is not None:
             yield from _catalog((*at, "model"), "model", service.model)
-        if service.engine.policy == "continuous-batch" and service.timeout is not None:
-            yield Problem((*at, "timeout"), "calls of a continuous-batch engine cannot time out")
+        if service.engine.policy == "continuous-batch" and service.engine.blocks is None:
+            yield from _cache(scenario, at, service)
         found = list(_place(scenario, at, service))
         yield from found or _roofline(scenario, at, service)
         if not found:
@@ -159,6 +159,25 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
                 service.autoscaler.load()
             except ScenarioError as error:
                 yield Problem((*at, "autoscaler", "weights"), str(error))
+
+
+def _cache(scenario: Scenario, at: Location, service: Service) -> Iterator[Problem]:
+    """Whether a language model leaves memory for its key-value cache on every device it may run on."""
+    model = catalog.model(service.model) if service.model in catalog.names("model") else None
+    if model is None or not model.kv_bytes_per_token or service.precision not in model.bytes_per_parameter:
+        yield Problem((*at, "engine"), "give `blocks`, or a `model` with a key-value cache in the catalog")
+        return
+    site = scenario.infrastructure.sites.get(service.site)
+    for name, pool in site.pools.items() if site is not None else ():
+        kind = offer(scenario.infrastructure, pool)
+        if service.pool not in (None, name) or kind is None or service.device not in (None, kind.device):
+            continue
+        if kind.device is None:
+            yield Problem((*at, "engine"), f"give `blocks`: {pool.instance} names no device")
+            continue
+        device, count = catalog.device(kind.device), service.resources.accelerators
+        if service.engine.capacity(model, service.precision, device, count) < 1:
+            yield Problem((*at, "engine"), f"{model.name} leaves no memory for its cache on {device.name}")
 
 
 def _jobs(scenario: Scenario) -> Iterator[Problem]:

@@ -28,6 +28,11 @@ def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, fl
     """
     infrastructure = scenario.infrastructure
     end = ended["time"] if scenario.drain else scenario.duration
+    engines = {
+        name: _engine(scenario, name)
+        for name, service in scenario.platform.services.items()
+        if service.engine.policy == "continuous-batch"
+    }
     return {
         "apps": {name: _application(scenario, name) for name in scenario.applications},
         "services": {
@@ -41,6 +46,12 @@ def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, fl
                 "slo": _objective(scenario, name),
             }
             for name, service in scenario.platform.services.items()
+        },
+        "engines": engines,
+        "chats": {
+            name: None
+            for name, app in scenario.applications.items()
+            if any(target in engines for call in app.calls.values() for target in call.to)
         },
         "pools": {
             f"{site_name}/{name}": _pool(infrastructure, site_name, pool)
@@ -112,9 +123,8 @@ def caveats(scenario: Scenario) -> list[str]:
 
 def _application(scenario: Scenario, name: str) -> dict[str, Any]:
     wanted = scenario.applications[name]
-    slo = wanted.slo
     return {
-        "slo": None if slo is None else {"latency": slo.latency, "quantile": slo.quantile},
+        "slo": None if wanted.slo is None else wanted.slo.model_dump(),
         "users": dict(wanted.users),
     }
 
@@ -138,12 +148,32 @@ def _schooling(scenario: Scenario, service: str) -> list[str]:
 def _objective(scenario: Scenario, service: str) -> dict[str, float] | None:
     """The tightest SLO of the applications that call a service."""
     found = [
-        app.slo
+        (app.slo.latency, -app.slo.quantile)
         for app in scenario.applications.values()
-        if app.slo is not None and any(service in call.to for call in app.calls.values())
+        if app.slo is not None
+        and app.slo.latency is not None
+        and any(service in call.to for call in app.calls.values())
     ]
-    slo = min(found, key=lambda each: (each.latency, -each.quantile), default=None)
-    return None if slo is None else {"latency": slo.latency, "quantile": slo.quantile}
+    tightest = min(found, default=None)
+    return None if tightest is None else {"latency": tightest[0], "quantile": -tightest[1]}
+
+
+def _engine(scenario: Scenario, name: str) -> dict[str, Any]:
+    """FLOP of a token and FLOP/s of a replica, None where nobody states them."""
+    service = scenario.platform.services[name]
+    pools = scenario.infrastructure.sites[service.site].pools
+    offers = [
+        kind
+        for pool_name, pool in pools.items()
+        if service.pool in (None, pool_name) and (kind := offer(scenario.infrastructure, pool))
+    ]
+    device = service.device or (offers[0].device if offers else None)
+    model = catalog.model(service.model) if service.model is not None else None
+    peak = catalog.device(device).peak.get(service.precision) if device is not None else None
+    return {
+        "flop": None if model is None else 2 * (model.active_parameters or model.parameters),
+        "peak": None if peak is None else peak * service.resources.accelerators,
+    }
 
 
 def _pool(infrastructure: Infrastructure, site: str, pool: Pool) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sim.kernel.outcome import Outcome
 from sim.kernel.recorder import TextColumn
 from sim.kernel.series import bin_means
 from sim.stats import accounting
+from sim.stats.metrics import tokens
 from sim.stats.quantiles import CURVE, by_bin, of_sorted
 from sim.stats.steps import Steps, total
 from sim.stats.view import Mask, View, among, equals
@@ -70,6 +71,7 @@ def _app(view: View, name: str, edges: NDArray[np.float64]) -> dict[str, Any]:
     slo = (view.facts["apps"][name] or {}).get("slo")
     recent = view.inside("requests", "arrival")[rows]
     p50, p99 = by_bin(latency[good], _bins(arrival[good], edges), len(edges) - 1, [0.5, 0.99])
+    timing = tokens.of_requests(view, rows[good & recent]) if name in view.facts.get("chats", {}) else None
     parts = {part: view.numbers("requests", part)[rows] for part in _PARTS}
     return {
         "arrived": _counts(arrival, edges),
@@ -77,11 +79,13 @@ def _app(view: View, name: str, edges: NDArray[np.float64]) -> dict[str, Any]:
         "p50": _plain(p50),
         "p99": _plain(p99),
         "latency": _curve(latency[good & recent]),
+        "ttft": None if timing is None else _curve(_known(timing.ttft)),
+        "tpot": None if timing is None else _curve(_known(timing.tpot)),
         "parts": {part: _curve(values[good & recent]) for part, values in parts.items()},
         "reasons": _reasons(view.text("requests", "reason"), status, rows[lost & recent]),
         "sites": _sites(view.text("requests", "site"), rows, arrival, edges),
         "slo": slo,
-        "violations": _counts(arrival[_violating(view, rows, slo)], edges) if slo else None,
+        "violations": _counts(arrival[_violating(view, name, rows, slo)], edges) if slo else None,
         "warmup": _warmup(arrival[good], latency[good]),
     }
 
@@ -91,22 +95,25 @@ def _service(view: View, name: str, edges: NDArray[np.float64]) -> dict[str, Any
     enter = view.numbers("calls", "enter")[rows]
     status = view.text("calls", "status")
     lost = among(status, (REJECTED, TIMEOUT, FAILED))[rows] & view.inside("calls", "enter")[rows]
+    gaps = tokens.gaps(view, name) if name in view.facts.get("engines", {}) else None
     paths = ("wanted", "ready", "servers", "busy", "in_system")
     return {
         "arrived": _counts(enter, edges),
+        "itl": None if gaps is None or not gaps.count else _plain(gaps.curve(np.array(CURVE))),
         "reasons": _reasons(view.text("calls", "reason"), status, rows[lost]),
         "forecast": _forecast(view, name, edges),
         **{path: _means(view, f"paas/{name}/{path}", edges) for path in paths},
     }
 
 
-def _violating(view: View, rows: NDArray[np.int64], slo: dict[str, Any]) -> Mask:
+def _violating(view: View, name: str, rows: NDArray[np.int64], slo: dict[str, Any]) -> Mask:
     """Which requests were dropped, answered late, or are unanswered and late already."""
     status = view.text("requests", "status")
     stop = float(view.facts.get("ended", {}).get("time", view.end))
     done = view.numbers("requests", "done")[rows]
     age = np.where(np.isnan(done), stop, done) - view.numbers("requests", "arrival")[rows]
-    late: Mask = age > float(slo["latency"]) * (1 + 1e-9)
+    late: Mask = age > float(slo["latency"] or np.inf) * (1 + 1e-9)
+    late |= tokens.missed(view, name, rows, slo)
     return late | among(status, (REJECTED, TIMEOUT, FAILED))[rows]
 
 
@@ -126,6 +133,10 @@ def _forecast(view: View, name: str, edges: NDArray[np.float64]) -> dict[str, An
         with np.errstate(invalid="ignore"):
             found[column] = _plain(np.where(seen > 0, total / seen, np.nan))
     return found
+
+
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[~np.isnan(values)]
 
 
 def _pool(view: View, name: str, pool: dict[str, Any], edges: NDArray[np.float64]) -> dict[str, Any]:

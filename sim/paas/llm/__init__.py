@@ -10,11 +10,11 @@ done[0].first, done[0].finish
 from sim.paas.llm.admission import ChunkedPrefill, PrefillFirst, Sarathi
 from sim.paas.llm.batch import Batch, Sequence
 from sim.paas.llm.engine import Engine, simulate
-from sim.paas.llm.gaps import Gaps
+from sim.paas.llm.gaps import Gaps, Log
 from sim.paas.llm.profiles import read_profile
 from sim.paas.llm.roofline import RooflineSteps
 from sim.paas.llm.times import FunctionSteps, LinearSteps, StepTimes, TableSteps
-from sim.paas.llm.waiting import ByPriority, FirstCome, ShortestPrompt
+from sim.paas.llm.waiting import ByPriority, FirstCome, ShortestOutput, ShortestPrompt
 
 __all__ = [
     "Batch",
@@ -25,10 +25,12 @@ __all__ = [
     "FunctionSteps",
     "Gaps",
     "LinearSteps",
+    "Log",
     "PrefillFirst",
     "RooflineSteps",
     "Sarathi",
     "Sequence",
+    "ShortestOutput",
     "ShortestPrompt",
     "StepTimes",
     "TableSteps",

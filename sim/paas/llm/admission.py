@@ -32,6 +32,8 @@ class Step:
 class Admission(Protocol):
     """What an engine needs of its rule."""
 
+    max_sequences: int
+
     def form(self, batch: Batch, now: float) -> Step:
         """The next iteration; its blocks are claimed."""
 
@@ -74,6 +76,8 @@ class PrefillFirst:
         least = int(self.watermark * batch.blocks)
         while waiting and len(batch.running) < self.max_sequences:
             head = waiting.head()
+            if head.prefilled:
+                break
             blocks = batch.blocks_for(head.target)
             if batch.free - blocks < least:
                 break
@@ -135,9 +139,10 @@ class ChunkedPrefill:
         waiting = batch.waiting
         if waiting and not lost:
             while waiting and budget > 0 and len(batch.running) < self.max_sequences:
-                chunk = min(waiting.head().target, budget)
+                head = waiting.head()
+                chunk = min(head.target, budget)
                 blocks = batch.blocks_for(chunk)
-                if blocks > batch.free:
+                if blocks > batch.free or head.prefilled:
                     break
                 budget -= chunk
                 prompts.append((batch.admit(blocks, now), chunk))
@@ -181,7 +186,7 @@ class Sarathi:
         while waiting and budget > 0 and len(batch.running) < self.max_sequences:
             head = waiting.head()
             blocks = batch.blocks_for(head.target)
-            if batch.free - blocks < max(least, 0):
+            if batch.free - blocks < least or head.prefilled:
                 break
             chunk = min(head.target, budget)
             budget -= chunk

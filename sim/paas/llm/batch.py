@@ -26,6 +26,8 @@ class Sequence:
         output: tokens to generate, at least 1; the first comes with the end of the prompt.
         priority: higher first, where the order looks at it.
         owner: whatever the caller wants back.
+        prefilled: moment at which another engine made the last token of its prompt, whose cache arrives
+            with it (s): it only generates here. NaN: it begins with its prompt.
 
     Attributes:
         generated: tokens generated, up to date while it waits and when it has ended.
@@ -40,6 +42,7 @@ class Sequence:
         base: its tokens less the batch's step, while it generates.
         due: step at which it ends, while it generates.
         generating: whether it has a place and its prompt is done.
+        prefilled: whether its prompt need not be processed here.
     """
 
     __slots__ = (
@@ -57,6 +60,7 @@ class Sequence:
         "output",
         "owner",
         "preemptions",
+        "prefilled",
         "priority",
         "prompt",
         "start",
@@ -71,6 +75,7 @@ class Sequence:
         output: int,
         priority: float = 0.0,
         owner: Any = None,
+        prefilled: float = NAN,
     ) -> None:
         if prompt < 1 or output < 1:
             raise ValueError(f"sequence {number}: prompt and output must be at least 1 token")
@@ -81,7 +86,9 @@ class Sequence:
         self.priority = priority
         self.owner = owner
         self.generated = 0
-        self.start = self.first = self.last = self.finish = NAN
+        self.start = self.first = self.finish = NAN
+        self.last = prefilled
+        self.prefilled = prefilled == prefilled
         self.preemptions = 0
         self.target = prompt
         self.computed = 0
@@ -120,7 +127,8 @@ class Batch:
         self.fresh: dict[float, int] = {}
         self.generated_at = 0.0
         self._bases = 0
-        self._remainders = [0] * block_size
+        # Twice over, so that a stretch of it is a slice wherever it begins.
+        self._remainders = [0] * (2 * block_size)
         self._due: list[tuple[int, int, Sequence]] = []
 
     # ------------------------------------------------------------ what is there
@@ -164,7 +172,7 @@ class Batch:
 
     def admit(self, blocks: int, now: float) -> Sequence:
         """Give the head of the line a place and so many blocks."""
-        sequence = self.waiting.pop()
+        sequence = self.waiting.take()
         if sequence.start != sequence.start:
             sequence.start = now
         sequence.held = blocks
@@ -173,14 +181,36 @@ class Batch:
         self.prefilling.append(sequence)
         return sequence
 
+    def join(self, now: float) -> None:
+        """Give the head of the line a place: its prompt was processed elsewhere."""
+        sequence = self.waiting.take()
+        sequence.start = now
+        sequence.prefilled = False
+        self.free -= self.blocks_for(sequence.prompt - 1)
+        self.running[sequence] = None
+        self._generate(sequence, sequence.prompt, sequence.last)
+
+    def remove(self, sequence: Sequence) -> None:
+        """Take out a sequence that has a place, for good."""
+        if sequence.generating:
+            sequence.generated = sequence.base + self.step - sequence.prompt
+            self.free += self._leave(sequence)
+        else:
+            self.prefilling.remove(sequence)
+            del self.running[sequence]
+            self.free += sequence.held
+
     def advance(self, iterations: int, now: float) -> None:
         """Every generating sequence has got so many tokens; the first one's blocks are claimed."""
-        size = self.block_size
-        cycles, rest = divmod(iterations - 1, size)
-        taken = cycles * self.generating
-        for offset in range(1, rest + 1):
-            taken += self._remainders[-(self.step + offset) % size]
-        self.free -= taken
+        if iterations > 1:
+            size = self.block_size
+            cycles, rest = divmod(iterations - 1, size)
+            taken = cycles * self.generating
+            if rest:
+                # Places -(step + 1), -(step + 2), ... modulo the size: a slice that ends with the first.
+                end = size + -(self.step + 1) % size + 1
+                taken += sum(self._remainders[end - rest : end])
+            self.free -= taken
         self.step += iterations
         self.generated_at = now
         if self.fresh:
@@ -211,15 +241,21 @@ class Batch:
             del self.running[sequence]
             self.free += sequence.held
             return True
-        sequence.base = base = sequence.target + 1 - self.step
+        self._generate(sequence, sequence.target + 1, now)
+        return False
+
+    def _generate(self, sequence: Sequence, tokens: int, since: float) -> None:
+        """It has so many tokens, the last of that moment, and generates from now on."""
+        sequence.base = base = tokens - self.step
         sequence.due = due = self.step + sequence.output - sequence.generated
         sequence.generating = True
         self.generating += 1
         self._bases += base
-        self._remainders[(base - 1) % self.block_size] += 1
+        place = (base - 1) % self.block_size
+        self._remainders[place] += 1
+        self._remainders[place + self.block_size] += 1
         heappush(self._due, (due, sequence.number, sequence))
-        self.fresh[now] = self.fresh.get(now, 0) + 1
-        return False
+        self.fresh[since] = self.fresh.get(since, 0) + 1
 
     def preempt(self, sequence: Sequence) -> None:
         """Take the place and the blocks of a sequence that has claimed none yet; all is to be done again."""
@@ -227,7 +263,7 @@ class Batch:
             tokens = sequence.base + self.step
             self.free += self._leave(sequence)
             sequence.generated = tokens - sequence.prompt
-            if sequence.last > self.generated_at or sequence.last in self.fresh:
+            if self.fresh.get(sequence.last):
                 self.fresh[sequence.last] -= 1
             else:
                 sequence.last = self.generated_at
@@ -246,7 +282,9 @@ class Batch:
         del self.running[sequence]
         self.generating -= 1
         self._bases -= base
-        self._remainders[(base - 1) % self.block_size] -= 1
+        place = (base - 1) % self.block_size
+        self._remainders[place] -= 1
+        self._remainders[place + self.block_size] -= 1
         sequence.generating = False
         sequence.due = -1
         return self.blocks_for(base + self.step - 1)

@@ -8,14 +8,17 @@ engine that steps through every iteration, up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf, sqrt
 
 from sim.paas.llm.admission import Admission, Step
 from sim.paas.llm.batch import Batch, Sequence
-from sim.paas.llm.gaps import Gaps
+from sim.paas.llm.gaps import Log, Run
 from sim.paas.llm.times import StepTimes
 from sim.paas.llm.waiting import Waiting
+
+#: The iteration in which everybody generates and nothing else happens.
+_GENERATION = Step([], True, True)
 
 
 class Engine:
@@ -28,12 +31,16 @@ class Engine:
         block_size: tokens per block.
         waiting: order of the line; first come first served unless given.
         overhead: seconds added to every iteration, of the scheduler and the host.
+        number: of the replica, in the rows it notes.
+        note: takes the rows of the table `steps`; kept in `log` unless given.
 
     Attributes:
         batch: its state.
-        gaps: between the tokens of each sequence.
+        log: rows noted.
         until: moment the present stretch of iterations ends (s); infinite while idle.
         iterations: done so far.
+        entering: sequences whose prompts are being processed in the present iteration, or that joined it
+            with a prompt processed elsewhere.
     """
 
     def __init__(
@@ -45,25 +52,41 @@ class Engine:
         block_size: int = 16,
         waiting: Waiting | None = None,
         overhead: float = 0.0,
+        number: int = 0,
+        note: Callable[[Run], object] | None = None,
     ) -> None:
         self.batch = Batch(blocks, block_size, waiting)
-        self.gaps = Gaps()
+        self.log = Log()
         self.until = inf
         self.iterations = 0
+        self.entering: list[Sequence] = []
+        self._number = number
+        self._note = self.log.append if note is None else note
         self._form = admission.form
-        self._times = times
+        self._places = admission.max_sequences
+        self._seconds = times.seconds
+        self._ramp = times.ramp
         self._overhead = overhead
         self._usable = blocks - admission.reserve(blocks)
         self._longest = admission.longest()
         self._step: Step | None = None
+        self._tokens = 0
         self._began = 0.0
         self._first = 0.0
         self._slope = 0.0
         self._count = 0
+        self._joins = False
+        self._leaving: list[Sequence] = []
+
+    @property
+    def use(self) -> float:
+        """Share of the cache's blocks in use, 0 to 1."""
+        batch = self.batch
+        return 1.0 - batch.free / batch.blocks
 
     def refusal(self, sequence: Sequence) -> str:
         """Why a sequence can never be served, "" if it can."""
-        if self.batch.blocks_for(sequence.prompt + sequence.output - 1) > self._usable:
+        if -(-(sequence.prompt + sequence.output - 1) // self.batch.block_size) > self._usable:
             return "exceeds-cache"
         if self._longest is not None and sequence.prompt > self._longest:
             return "prompt-too-long"
@@ -74,12 +97,29 @@ class Engine:
 
         An idle engine begins with the next `proceed`, so that all that arrives at one moment is seen.
         """
+        if sequence.prefilled:
+            self._joins = True
         head = self.batch.waiting.push(sequence)
         if self._step is None:
             changed = self.until != now
             self.until = now
             return changed
-        if not head or self._count == 1:
+        return head and self._cut(now)
+
+    def cancel(self, sequence: Sequence, now: float) -> bool:
+        """Take out a sequence that was offered and has not ended; whether `until` has changed by that.
+
+        One that waits leaves at once, one that has a place when the present iteration ends.
+        """
+        batch = self.batch
+        if sequence in batch.running:
+            self._leaving.append(sequence)
+            return self._cut(now)
+        return batch.waiting.cancel(sequence) and self._step is not None and self._cut(now)
+
+    def _cut(self, now: float) -> bool:
+        """End the stretch with the iteration under way; whether that is earlier."""
+        if self._count == 1:
             return False
         count = self._within(now - self._began)
         if count >= self._count:
@@ -108,85 +148,138 @@ class Engine:
 
     def proceed(self, now: float) -> list[Sequence]:
         """The stretch has ended: account for it and begin the next; the sequences that have ended."""
-        done: list[Sequence] = [] if self._step is None else self._account(self._step, now)
+        done: list[Sequence] = []
+        step, batch = self._step, self.batch
+        if step is not None:
+            count = self._count
+            self.iterations += count
+            if step.generates:
+                self._record(count)
+                batch.advance(count, now)
+                done = batch.ended(now)
+            elif step.prompts:
+                self._note(
+                    (
+                        self._number,
+                        self._began,
+                        self._first,
+                        0.0,
+                        1,
+                        0,
+                        self._tokens,
+                        batch.blocks - batch.free,
+                    )
+                )
+            for sequence, chunk in step.prompts:
+                sequence.computed += chunk
+                if sequence.computed == sequence.target:
+                    if sequence.generated:
+                        pause = now - sequence.last
+                        self._note((self._number, sequence.last, pause, 0.0, 1, 1, 0, 0))
+                    if batch.prompt_done(sequence, now):
+                        done.append(sequence)
+        if self._leaving:
+            for sequence in self._leaving:
+                if sequence in batch.running:
+                    batch.remove(sequence)
+            self._leaving.clear()
         self._begin(now)
         return done
 
-    def entering(self) -> list[Sequence]:
-        """Sequences whose prompts are being processed in the present iteration."""
-        return [] if self._step is None else [sequence for sequence, _ in self._step.prompts]
-
-    def _account(self, step: Step, now: float) -> list[Sequence]:
-        batch, count = self.batch, self._count
-        self.iterations += count
-        done: list[Sequence] = []
-        if step.generates:
-            self._record(count)
-            batch.advance(count, now)
-            done = batch.ended(now)
-        for sequence, chunk in step.prompts:
-            sequence.computed += chunk
-            if sequence.computed == sequence.target:
-                if sequence.generated:
-                    self.gaps.add(now - sequence.last, 0.0, 1, 1)
-                if batch.prompt_done(sequence, now):
-                    done.append(sequence)
-        return done
-
     def _record(self, count: int) -> None:
-        """The gaps of a stretch; the first is longer for those that did not take part just before."""
-        batch, gaps, began = self.batch, self.gaps, self._began
-        first, slope, sequences = self._first, self._slope, batch.generating
-        old = sequences - sum(batch.fresh.values())
-        late = [(began - moment, number) for moment, number in batch.fresh.items() if moment < began]
+        """Note a stretch; its first gap is longer for those that did not take part just before."""
+        batch, began, note, number = self.batch, self._began, self._note, self._number
+        first, slope, sequences, tokens = self._first, self._slope, batch.generating, self._tokens
+        used = batch.blocks - batch.free
+        fresh = batch.fresh
+        if batch.generated_at == began and (not fresh or (len(fresh) == 1 and began in fresh)):
+            note((number, began, first, slope, count, sequences, tokens, used))
+            return
+        old = sequences - sum(fresh.values())
+        late = [(began - moment, many) for moment, many in fresh.items() if moment < began]
         if old and batch.generated_at < began:
             late.append((began - batch.generated_at, old))
         if late:
-            for pause, number in late:
-                if number:
-                    gaps.add(pause + first, 0.0, 1, number)
-                    sequences -= number
-            if sequences:
-                gaps.add(first, 0.0, 1, sequences)
+            for pause, many in late:
+                if many:
+                    note((number, began - pause, pause + first, 0.0, 1, many, 0, 0))
+                    sequences -= many
+            note((number, began, first, 0.0, 1, sequences, tokens, used))
+            tokens = 0
+            began += first
             first += slope
             count -= 1
             sequences = batch.generating
         if count:
-            gaps.add(first, slope, count, sequences)
+            note((number, began, first, slope, count, sequences, tokens, used))
 
     def _begin(self, now: float) -> None:
         batch = self.batch
-        self._step = None
-        for _ in range(3):
-            if not batch.waiting and not batch.running:
+        waiting = batch.waiting
+        if self.entering:
+            self.entering = []
+        if self._joins:
+            self._join(now)
+        generating = batch.generating
+        if not waiting and not batch.prefilling and batch.free - (needed := batch.needed()) > 0:
+            if not generating:
+                self._step = None
                 self.until = inf
                 return
-            step = self._form(batch, now)
-            if step.prompts or step.generates:
-                break
+            batch.free -= needed
+            step = _GENERATION
         else:
-            raise RuntimeError("no iteration can be formed although sequences wait")
-        generating = batch.generating if step.generates else 0
-        context = batch.context if generating else 0
+            for _ in range(3):
+                if not waiting and not batch.running:
+                    self._step = None
+                    self.until = inf
+                    return
+                step = self._form(batch, now)
+                if step.prompts or step.generates:
+                    break
+                if self._joins:
+                    self._join(now)
+            else:
+                raise RuntimeError("no iteration can be formed although sequences wait")
+            generating = batch.generating if step.generates else 0
         self._step = step
         self._began = now
         if step.prompts:
             tokens = 0
             square = 0.0
+            entering = self.entering
             for sequence, chunk in step.prompts:
+                entering.append(sequence)
                 tokens += chunk
                 square += chunk * (sequence.computed + chunk / 2)
-            self._first = self._times.seconds(tokens, square, generating, context) + self._overhead
+            self._tokens = tokens
+            context = batch.context if generating else 0
+            self._first = first = self._seconds(tokens, square, generating, context) + self._overhead
             self._slope = 0.0
             self._count = 1
-        else:
-            first, self._slope, limit = self._times.ramp(generating, context)
-            self._first = first + self._overhead
-            limit = min(limit, batch.next_due() - batch.step) if step.settled else 1
+            self.until = now + first
+            return
+        self._tokens = 0
+        first, self._slope, limit = self._ramp(generating, batch.context)
+        self._first = first + self._overhead
+        if step.settled and limit > 1 and batch.free > 0:
+            limit = min(limit, batch.next_due() - batch.step)
             # As long as a block stays free, no rule takes a sequence's place.
-            settled = limit > 1 and batch.free > 0
-            self._count = batch.iterations_within(batch.free - 1, limit) if settled else 1
+            self._count = batch.iterations_within(batch.free - 1, limit)
+        else:
+            self._count = 1
         self.until = now + self._span(self._count)
+
+    def _join(self, now: float) -> None:
+        """Let those begin whose prompts were processed elsewhere, while there is room."""
+        batch = self.batch
+        waiting = batch.waiting
+        while waiting and len(batch.running) < self._places:
+            head = waiting.head()
+            if not head.prefilled or batch.blocks_for(head.prompt) > batch.free:
+                return
+            batch.join(now)
+            self.entering.append(head)
 
 
 def simulate(engine: Engine, sequences: Iterable[Sequence]) -> list[Sequence]:

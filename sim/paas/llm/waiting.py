@@ -1,9 +1,12 @@
-"""In which order sequences wait for a place in the batch."""
+"""In which order sequences wait for a place in the batch.
+
+The lines are containers of Python with a few verbs, so that asking whether anybody waits costs no call.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -22,46 +25,45 @@ class Waiting(Protocol):
     def head(self) -> Sequence:
         """Who is next."""
 
-    def pop(self) -> Sequence:
+    def take(self) -> Sequence:
         """Take the head away."""
+
+    def cancel(self, sequence: Sequence) -> bool:
+        """Take a sequence away that waits; whether it was the head."""
 
     def __len__(self) -> int:
         """How many wait."""
 
 
-class FirstCome:
+class FirstCome(deque["Sequence"]):
     """First come first served; who lost its place goes to the front."""
-
-    def __init__(self) -> None:
-        self._line: deque[Sequence] = deque()
 
     def push(self, sequence: Sequence) -> bool:
         """To the end."""
-        self._line.append(sequence)
-        return len(self._line) == 1
+        self.append(sequence)
+        return len(self) == 1
 
     def put_back(self, sequence: Sequence) -> None:
         """To the front."""
-        self._line.appendleft(sequence)
+        self.appendleft(sequence)
 
     def head(self) -> Sequence:
         """The front."""
-        return self._line[0]
+        return self[0]
 
-    def pop(self) -> Sequence:
+    def take(self) -> Sequence:
         """Take the front away."""
-        return self._line.popleft()
+        return self.popleft()
 
-    def __len__(self) -> int:
-        """How many wait."""
-        return len(self._line)
+    def cancel(self, sequence: Sequence) -> bool:
+        """Take a sequence away that waits; whether it was the head."""
+        head = self[0] is sequence
+        self.remove(sequence)
+        return head
 
 
-class ByPriority:
+class ByPriority(list["tuple[float, float, int, Sequence]"]):
     """Higher priority first, then by arrival; who lost its place keeps its rank."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, float, int, Sequence]] = []
 
     def rank(self, sequence: Sequence) -> float:
         """Smaller is served first."""
@@ -70,23 +72,26 @@ class ByPriority:
     def push(self, sequence: Sequence) -> bool:
         """To the place of its rank."""
         self.put_back(sequence)
-        return self._heap[0][3] is sequence
+        return self[0][3] is sequence
 
     def put_back(self, sequence: Sequence) -> None:
         """To the place of its rank."""
-        heappush(self._heap, (self.rank(sequence), sequence.arrival, sequence.number, sequence))
+        heappush(self, (self.rank(sequence), sequence.arrival, sequence.number, sequence))
 
     def head(self) -> Sequence:
         """The first in rank."""
-        return self._heap[0][3]
+        return self[0][3]
 
-    def pop(self) -> Sequence:
+    def take(self) -> Sequence:
         """Take the first away."""
-        return heappop(self._heap)[3]
+        return heappop(self)[3]
 
-    def __len__(self) -> int:
-        """How many wait."""
-        return len(self._heap)
+    def cancel(self, sequence: Sequence) -> bool:
+        """Take a sequence away that waits; whether it was the head."""
+        head = self[0][3] is sequence
+        self[:] = [entry for entry in self if entry[3] is not sequence]
+        heapify(self)
+        return head
 
 
 class ShortestPrompt(ByPriority):
@@ -95,3 +100,11 @@ class ShortestPrompt(ByPriority):
     def rank(self, sequence: Sequence) -> float:
         """Smaller is served first."""
         return sequence.prompt
+
+
+class ShortestOutput(ByPriority):
+    """Shortest job first by the length of the answer, which only an oracle knows."""
+
+    def rank(self, sequence: Sequence) -> float:
+        """Smaller is served first."""
+        return sequence.output

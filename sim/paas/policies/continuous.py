@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge
 
+from sim.errors import StratusError
 from sim.paas import llm
 from sim.paas.policies.nested import OfKind
 from sim.registry import policy
+from sim.units import Bytes, Fraction, Seconds
 
 if TYPE_CHECKING:
     from sim.catalog import Device, Model
+    from sim.paas.llm.gaps import Run
+
+_LINES = {
+    "first-come": llm.FirstCome,
+    "priority": llm.ByPriority,
+    "shortest-prompt": llm.ShortestPrompt,
+    "shortest-output": llm.ShortestOutput,
+}
 
 
 @policy("engine", "continuous-batch")
@@ -19,20 +30,26 @@ class ContinuousBatch:
     """A language model's engine: calls join and leave the batch between iterations, token by token.
 
     `scheduling` is `chunked-prefill` (vLLM V1), `prefill-first` (vLLM V0) or `sarathi`; `max_tokens`
-    bounds the prompt tokens of an iteration. The cache has `blocks` of `block_size` tokens; who
-    finds none free is recomputed later. `steps` says how long an iteration takes (`stratus list
-    steps`); the model is spread over the accelerators of the replica. The service's time model is
-    used only to estimate waits. Tokens come with the trace of the calls; a call without counts
-    as 1 + 1 tokens.
+    bounds the prompt tokens of an iteration. `order` is who waits first; shortest-output knows the
+    answers' lengths beforehand. The cache has `blocks` of `block_size` tokens; who finds none free is
+    recomputed later. Unless given they are what fits into `memory_utilisation` of the accelerators'
+    memory beside the weights and, on each, `reserve` for activations (5.5 GiB, as BLIS reckons).
+    `steps` says how long an iteration takes (`stratus list steps`), to which comes `overhead` of
+    scheduler and host; the model is spread over the accelerators of the replica. The service's time
+    model is used only to estimate waits. Tokens come with the trace or the application; a call
+    without counts as 1 + 1 tokens.
     """
 
-    blocks: Annotated[int, Ge(1)]
     steps: Annotated[Any, OfKind("steps")]
+    blocks: Annotated[int, Ge(1)] | None = None
     scheduling: Literal["chunked-prefill", "prefill-first", "sarathi"] = "chunked-prefill"
-    order: Literal["first-come", "shortest-prompt"] = "first-come"
+    order: Literal["first-come", "priority", "shortest-prompt", "shortest-output"] = "first-come"
     max_sequences: Annotated[int, Ge(1)] = 128
     max_tokens: Annotated[int, Ge(1)] = 2048
     block_size: Annotated[int, Ge(1)] = 16
+    memory_utilisation: Fraction = 0.9
+    reserve: Bytes = 5.5 * 2**30
+    overhead: Seconds = 0.0
 
     servers = 1
     gathering = 0.0
@@ -42,23 +59,63 @@ class ContinuousBatch:
         """The sequences of a full batch."""
         return self.max_sequences
 
+    def capacity(
+        self, model: Model | None, precision: str, device: Device | None, accelerators: float
+    ) -> int:
+        """Blocks of the cache, less than 1 if the model does not fit; as vLLM reckons them.
+
+        (utilisation x memory - reserve) x accelerators - weights, over the bytes of a block at 16 bits.
+
+        Raises:
+            StratusError: they are not given, and model or device do not say enough.
+        """
+        if self.blocks is not None:
+            return self.blocks
+        if model is None or not model.kv_bytes_per_token or device is None:
+            raise StratusError("continuous-batch: give `blocks`, or a language model and a device")
+        memory = (self.memory_utilisation * device.memory - self.reserve) * max(1.0, accelerators)
+        return int((memory - model.weights(precision)) / (model.kv_bytes_per_token * self.block_size))
+
     def build(
         self,
         model: Model | None = None,
         precision: str = "bf16",
         device: Device | None = None,
         accelerators: float = 1.0,
+        number: int = 0,
+        note: Callable[[Run], object] | None = None,
     ) -> llm.Engine:
-        """The engine of one replica: of a model at a precision, on accelerators of a kind."""
+        """The engine of one replica: of a model at a precision, on accelerators of a kind.
+
+        Args:
+            model: what it serves.
+            precision: of its weights.
+            device: accelerator.
+            accelerators: how many.
+            number: of the replica, in its rows.
+            note: takes its rows of the table `iterations`.
+
+        Raises:
+            StratusError: there is no room for a cache.
+        """
+        blocks = self.capacity(model, precision, device, accelerators)
+        if blocks < 1:
+            raise StratusError(f"continuous-batch: no memory is left for the cache of {model and model.name}")
         rules: dict[str, llm.PrefillFirst | llm.ChunkedPrefill | llm.Sarathi] = {
             "chunked-prefill": llm.ChunkedPrefill(self.max_sequences, self.max_tokens),
             "prefill-first": llm.PrefillFirst(self.max_sequences, self.max_tokens),
             "sarathi": llm.Sarathi(self.max_sequences, self.max_tokens),
         }
         times = self.steps.build(model, precision, device, max(1, round(accelerators)))
-        line = llm.ShortestPrompt() if self.order == "shortest-prompt" else llm.FirstCome()
         return llm.Engine(
-            rules[self.scheduling], times, self.blocks, block_size=self.block_size, waiting=line
+            rules[self.scheduling],
+            times,
+            blocks,
+            block_size=self.block_size,
+            waiting=_LINES[self.order](),
+            overhead=self.overhead,
+            number=number,
+            note=note,
         )
 
     def take(self, waiting: int, oldest: float, now: float) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sim.report import words
 from sim.report.charts import Chart
-from sim.report.sections import comparison, infrastructure, jobs, lead, requests, services, waits
+from sim.report.sections import comparison, infrastructure, jobs, lead, requests, services, tokens, waits
 from sim.report.sections.scope import Scope
 
 __all__ = ["Scope", "Section", "sections"]
@@ -37,6 +37,7 @@ def sections(scope: Scope) -> list[Section]:
             [*comparison.comparison(scope)],
         ),
         Section("Latency", once, [*requests.latency(scope)]),
+        Section("Tokens of language models", once, [*tokens.tokens(scope)]),
         Section("What was dropped, and why", "", [*requests.dropped(scope)]),
         Section("Demand, forecast and replicas", once, [*services.replicas(scope)]),
         Section("Training jobs", once, [*jobs.jobs(scope), *jobs.queues(scope)]),

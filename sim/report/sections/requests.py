@@ -14,7 +14,9 @@ def latency(scope: Scope) -> Iterator[Chart]:
     """Distribution, course and parts of the latency of every application."""
     for app in scope.all("apps")[:MOST]:
         slo = next((c["apps"][app]["slo"] for c in scope.curves.values() if app in c["apps"]), None)
-        limit = (f"SLO {show(slo['latency'], 'duration')}", slo["latency"]) if slo else None
+        limit = (
+            (f"SLO {show(slo['latency'], 'duration')}", slo["latency"]) if slo and slo["latency"] else None
+        )
         shares = [
             Line(scope.label(cell), floats(curve["latency"]), scope.curves[i]["curve"], colour=position)
             for position, (i, cell) in enumerate(scope.cells)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from sim.kernel.outcome import Outcome
-from sim.stats.metrics import elasticity, infrastructure, jobs, objectives, queues, requests, services
+from sim.stats.metrics import (
+    elasticity,
+    infrastructure,
+    jobs,
+    objectives,
+    queues,
+    requests,
+    services,
+    tokens,
+)
 from sim.stats.view import View, ratio
 
 
@@ -15,11 +24,15 @@ def measure(outcome: Outcome) -> dict[str, float]:
     """
     view = View(outcome)
     found: dict[str, float] = {}
-    for part in (requests, objectives, services, elasticity, infrastructure, jobs, queues):
+    for part in (requests, objectives, services, tokens, elasticity, infrastructure, jobs, queues):
         found |= part.measure(view)
     for name in ("completed", "dropped", "slo_violations"):
         found.setdefault(f"total.{name}", 0.0)
     thousands = found["total.completed"] / 1000
     for name in ("cost", "energy", "carbon"):
         found[f"total.{name}_per_1000"] = ratio(found[f"total.{name}"], thousands)
+    if view.facts.get("engines"):
+        tokens_out = found.get("total.tokens_out", 0.0)
+        found["total.cost_per_million_tokens"] = ratio(found["total.cost"], tokens_out / 1e6)
+        found["total.energy_per_token"] = ratio(found["total.energy"], tokens_out)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.stats.metrics import tokens
 from sim.stats.view import View, equals, ratio
 from sim.tables import COMPLETED, IN_FLIGHT
 
@@ -26,9 +27,9 @@ def measure(view: View) -> dict[str, float]:
             status = view.text("requests", "status")
             flying = equals(status, IN_FLIGHT)[rows]
             # The same hair of tolerance as `slo_met` has.
-            bound = float(slo["latency"]) * (1 + 1e-9)
+            bound = float(slo["latency"] or np.inf) * (1 + 1e-9)
             latency = np.where(flying, stop, view.numbers("requests", "done")[rows]) - arrival
-            met = equals(status, COMPLETED)[rows] & (latency <= bound)
+            met = equals(status, COMPLETED)[rows] & (latency <= bound) & ~tokens.missed(view, app, rows, slo)
             decided = ~flying | (latency > bound)
             minute = ((arrival - view.start) / MINUTE).astype(np.int64)
             whole = np.bincount(minute[decided])

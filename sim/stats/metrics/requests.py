@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.stats.metrics import tokens
 from sim.stats.quantiles import of_sorted
 from sim.stats.view import Mask, View, average, equals, ratio
 from sim.tables import COMPLETED, FAILED, IN_FLIGHT, REJECTED, TIMEOUT
@@ -65,9 +66,11 @@ def _app(
         "latency.p99": p99,
         "latency.max": longest,
     }
-    numbers["goodput"] = _goodput(view, rows, replies, slo)
+    if app in view.facts.get("chats", {}):
+        numbers |= tokens.times(tokens.of_requests(view, good))
+    numbers["goodput"] = _goodput(view, app, rows[replies], slo)
     numbers["attempts"] = _attempts(view, mine, app)
-    met, missed = _slo(view, mine, latency, lost, slo)
+    met, missed = _slo(view, app, mine, good, lost, slo)
     numbers["slo_met"] = ratio(met, met + missed) if slo else float("nan")
     for part in ("network", "queue", "compute"):
         numbers[f"{part}.mean"] = average(view.numbers("requests", part)[good])
@@ -78,13 +81,13 @@ def _app(
     return numbers, missed
 
 
-def _goodput(view: View, rows: NDArray[np.int64], replies: Mask, slo: dict[str, Any] | None) -> float:
+def _goodput(view: View, app: str, mine: NDArray[np.int64], slo: dict[str, Any] | None) -> float:
     """Replies of the window that were in time, per second of it."""
     if not slo:
         return float("nan")
-    mine = rows[replies]
     latency = view.numbers("requests", "done")[mine] - view.numbers("requests", "arrival")[mine]
-    good = np.count_nonzero(latency <= float(slo["latency"]) * (1 + 1e-9))
+    kept = latency <= float(slo.get("latency") or np.inf) * (1 + 1e-9)
+    good = np.count_nonzero(kept & ~tokens.missed(view, app, mine, slo))
     return ratio(float(good), view.length)
 
 
@@ -97,18 +100,25 @@ def _attempts(view: View, mine: NDArray[np.int64], app: str) -> float:
 
 
 def _slo(
-    view: View, mine: NDArray[np.int64], latency: NDArray[np.float64], lost: float, slo: dict[str, Any] | None
+    view: View,
+    app: str,
+    mine: NDArray[np.int64],
+    good: NDArray[np.int64],
+    lost: float,
+    slo: dict[str, Any] | None,
 ) -> tuple[int, int]:
-    """Requests answered in time, and requests dropped, answered late or late and unanswered."""
+    """Requests that met all objectives, and those that missed one: dropped, late, or late and unanswered."""
     if not slo:
         return 0, 0
-    bound = float(slo["latency"])
+    latency = view.numbers("requests", "done")[good] - view.numbers("requests", "arrival")[good]
+    bound = float(slo.get("latency") or np.inf)
     # A hair of tolerance: arrival + 0.1 - arrival is not always at most 0.1 in floating point.
-    met = int(np.searchsorted(latency, bound * (1 + 1e-9), side="right"))
+    kept = (latency <= bound * (1 + 1e-9)) & ~tokens.missed(view, app, good, slo)
+    met = int(np.count_nonzero(kept))
     waiting = mine[equals(view.text("requests", "status"), IN_FLIGHT)[mine]]
     age = _stop(view) - view.numbers("requests", "arrival")[waiting]
     late = int(np.count_nonzero(age > bound * (1 + 1e-9)))
-    return met, len(latency) - met + int(lost) + late
+    return met, len(good) - met + int(lost) + late
 
 
 def _stop(view: View) -> float:

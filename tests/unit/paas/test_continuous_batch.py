@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from sim import catalog
 from sim.errors import StratusError
 from sim.paas.llm import Sequence, simulate
 from sim.paas.policies.continuous import ContinuousBatch
@@ -53,7 +54,38 @@ def test_a_call_beyond_the_cache_is_rejected(bench):
     assert (service.rejected, service.completed) == (1, 1)
 
 
-def test_a_timeout_is_refused(bench):
-    """Rather than taken and not kept."""
-    with pytest.raises(StratusError, match="knows no timeout"):
-        bench.serve(1, engine=engine(), timeout=1.0)
+def test_a_call_that_waits_too_long_for_its_place_leaves(bench):
+    """One place, 10 s a prompt: the second call waits from 1 on and leaves at 6, the third begins at 10."""
+    one = ContinuousBatch(blocks=100, steps=Linear(base=10.0), max_sequences=1)
+    service = bench.serve(1, engine=one, timeout=5.0)
+    calls = [bench.call_at(at, tokens_in=4, tokens_out=1) for at in (0.0, 1.0, 7.0)]
+    bench.finish()
+    assert [call.status for call in calls] == ["completed", "timeout", "completed"]
+    assert [call.finish for call in calls] == [10.0, 6.0, 20.0]
+    assert (service.in_system, service.timeouts, service.replicas[0].load) == (0, 1, 0)
+
+
+def test_the_order_of_the_line(bench):
+    """While the first is served three wait: by priority, then by arrival."""
+    one = ContinuousBatch(blocks=100, steps=Linear(base=10.0), max_sequences=1, order="priority")
+    bench.serve(1, engine=one)
+    calls = [bench.call_at(0.1 * n, tokens_in=4, tokens_out=1) for n in range(4)]
+    for call, priority in zip(calls, (0, 1, 2, 1), strict=True):
+        call.priority = priority
+    bench.finish()
+    assert [call.finish for call in calls] == [10.0, 30.0, 20.0, 40.0]
+
+
+def test_the_cache_is_what_the_weights_leave():
+    """Llama 3.1 8B on an A100 80 GB: (0.9 x 80e9 - 5.5 GiB - 16.06e9) / (131,072 x 16)."""
+    model, device = catalog.model("llama-3.1-8b"), catalog.device("a100-sxm-80")
+    engine = ContinuousBatch(steps=Linear(base=1.0))
+    room = 0.9 * device.memory - 5.5 * 2**30 - model.weights("bf16")
+    assert engine.capacity(model, "bf16", device, 1) == int(room / (131_072 * 16))
+    assert 20_000 < engine.capacity(model, "bf16", device, 1) < 26_000
+    two = engine.capacity(model, "bf16", device, 2)
+    assert two == int((room + 0.9 * device.memory - 5.5 * 2**30) / (131_072 * 16))
+    with pytest.raises(StratusError, match="no memory is left"):
+        ContinuousBatch(Linear(base=1.0), memory_utilisation=0.2).build(model, "bf16", device)
+    with pytest.raises(StratusError, match="give `blocks`"):
+        engine.build()

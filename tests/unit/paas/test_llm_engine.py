@@ -11,8 +11,8 @@ from sim.paas.llm import (
     ChunkedPrefill,
     Engine,
     FunctionSteps,
-    Gaps,
     LinearSteps,
+    Log,
     PrefillFirst,
     Sarathi,
     Sequence,
@@ -172,14 +172,14 @@ def test_jumping_equals_stepping(rule, times, work, blocks):
         assert sequence.finish == pytest.approx(job.moments[-1], rel=1e-9)
         assert sequence.preemptions == job.preemptions
     gaps = np.sort(np.concatenate([np.diff(job.moments) for job in jobs]))
-    assert engine.gaps.count == len(gaps)
+    assert engine.log.gaps().count == len(gaps)
     assert engine.batch.free == blocks
     assert engine.batch.context == 0
     if len(gaps):
-        assert engine.gaps.mean() == pytest.approx(gaps.mean(), rel=1e-9)
+        assert engine.log.gaps().mean() == pytest.approx(gaps.mean(), rel=1e-9)
         for share in (0.01, 0.5, 0.99, 1.0):
             exact = gaps[max(1, int(np.ceil(share * len(gaps) - 1e-9))) - 1]
-            assert engine.gaps.quantile(share) == pytest.approx(exact, rel=1e-6)
+            assert engine.log.gaps().quantile(share) == pytest.approx(exact, rel=1e-6)
 
 
 def test_one_sequence_by_hand():
@@ -194,7 +194,7 @@ def test_iterations_are_jumped_over():
     engine = Engine(ChunkedPrefill(), TIMES, 1000)
     simulate(engine, [Sequence(0, 0.0, 10, 1000)])
     assert engine.iterations == 1000
-    assert len(engine.gaps) == 1
+    assert len(engine.log.gaps()) - 1 == 1
 
 
 def test_what_can_never_fit_is_refused():
@@ -208,5 +208,64 @@ def test_what_can_never_fit_is_refused():
 
 def test_empty_gaps_have_no_percentiles():
     """Nothing recorded, nothing said."""
-    assert np.isnan(Gaps().quantile(0.5))
-    assert np.isnan(Gaps().mean())
+    assert np.isnan(Log().gaps().quantile(0.5))
+    assert np.isnan(Log().gaps().mean())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 0.1), st.integers(2, 40), st.integers(1, 60), st.booleans(), st.floats(0.0, 0.5)
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(30, 80),
+)
+def test_leaving_early_and_coming_with_a_cache(rule, work, blocks):
+    """Some come with their prompt processed, some are taken out again: as in the engine that steps."""
+
+    def served(times):
+        events, clock = [], 0.0
+        for number, (gap, prompt, output, ready, patience) in enumerate(work):
+            clock += gap
+            came = Sequence(number, clock, prompt, output, prefilled=clock - 0.01 if ready else np.nan)
+            events.append((clock, number, 0, came))
+            if patience < 0.2:
+                events.append((clock + patience + 1e-4, number, 1, came))
+        engine = Engine(rule, times, blocks, block_size=SIZE)
+        done, refused = [], set()
+        for moment, number, kind, sequence in sorted(events, key=lambda event: event[:3]):
+            while engine.until < moment:
+                done += engine.proceed(engine.until)
+            if kind == 0:
+                if engine.refusal(sequence):
+                    refused.add(number)
+                else:
+                    engine.offer(sequence, moment)
+            elif number not in refused and sequence not in done:
+                engine.cancel(sequence, moment)
+        while engine.until < np.inf:
+            done += engine.proceed(engine.until)
+        assert (engine.batch.free, engine.batch.context, len(engine.batch.waiting)) == (blocks, 0, 0)
+        return {each.number: each for each in done}, engine.log.gaps()
+
+    jumped, gaps = served(TIMES)
+    stepped, each = served(FunctionSteps(TIMES.seconds))
+    assert jumped.keys() == stepped.keys()
+    for number, sequence in jumped.items():
+        assert sequence.finish == pytest.approx(stepped[number].finish, rel=1e-9)
+        assert sequence.preemptions == stepped[number].preemptions
+    assert gaps.count == each.count
+    if gaps.count:
+        assert gaps.mean() == pytest.approx(each.mean(), rel=1e-9)
+
+
+def test_a_prompt_processed_elsewhere():
+    """Four tokens of cache and the fifth: 2 + 1 x 5 for the next, 2 + 6 for the last; gaps 1 + 7 and 8."""
+    engine = Engine(ChunkedPrefill(), LinearSteps(base=2.0, per_context_token=1.0), 100)
+    (one,) = simulate(engine, [Sequence(0, 1.0, 5, 2, prefilled=0.0)])
+    assert (one.start, one.finish, one.generated) == (1.0, 16.0, 2)
+    assert engine.log.gaps().mean() == 8.0

@@ -1,0 +1,118 @@
+"""Metrics of language models, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from sim.scenario.build import build
+from sim.scenario.load import loads
+from sim.stats.metrics.measure import measure
+from sim.stats.series import binned
+
+#: A prompt of 4 tokens takes 2 s, each further token 1 s: an answer of 3 tokens is there after 4 s.
+FILE = """
+name: by-hand
+duration: 40s
+drain: true
+infrastructure:
+  instances:
+    box:
+      {cpu: 16, memory: 64GB, device: h100-sxm, accelerators: 1, price: 3600 USD/h,
+       power: {0%: 100W, 100%: 100W}}
+  sites:
+    dc: {kind: cloud, pools: {gpu: {instance: box, nodes: 1}}}
+    user: {kind: device}
+  network:
+    links: {way: {between: [user, dc], latency: 500ms, bandwidth: 1Gbps}}
+platform:
+  services:
+    llm:
+      site: dc
+      model: llama-3.1-8b
+      precision: bf16
+      time: {policy: constant, value: 1s}
+      engine:
+        policy: continuous-batch
+        blocks: 100
+        steps: {policy: linear, base: 1s, per_prompt_token: 250ms}
+      resources: {cpu: 8, memory: 32GB, accelerators: 1}
+applications:
+  chat:
+    users: {user: 1}
+    arrivals: {process: periodic, period: 10s, phase: aligned}
+    tokens_in: 4
+    tokens_out: TOKENS
+    calls: {answer: {to: llm}}
+    slo: SLO
+"""
+
+
+def run(tokens, slo):
+    outcome = build(loads(FILE.replace("TOKENS", tokens).replace("SLO", slo))).run()
+    return measure(outcome), outcome
+
+
+def test_every_metric_of_a_periodic_chat():
+    """TTFT 2 s at the service, 3 s at the user, TPOT 1 s, E2E 4 s."""
+    found, outcome = run("3", "{ttft: 3s, tpot: 1s, latency: 5s}")
+    count = found["apps.chat.completed"]
+    assert count >= 3
+    expected = {
+        "apps.chat.ttft.mean": 3.0,
+        "apps.chat.ttft.p99": 3.0,
+        "apps.chat.tpot.p50": 1.0,
+        "apps.chat.latency.mean": 5.0,
+        "apps.chat.slo_met": 1.0,
+        "apps.chat.goodput": count / 40,
+        "services.llm.ttft.p50": 2.0,
+        "services.llm.tpot.mean": 1.0,
+        "services.llm.e2e.p90": 4.0,
+        "services.llm.ntpot.mean": 4 / 3,
+        "services.llm.itl.mean": 1.0,
+        "services.llm.itl.p99": 1.0,
+        "services.llm.itl.max": 1.0,
+        "services.llm.preemptions": 0.0,
+        "services.llm.kv_blocks": 1.0,
+        "services.llm.tokens_in": 4 * count / 40,
+        "services.llm.tokens_out": 3 * count / 40,
+        "total.tokens_out": 3 * count,
+    }
+    length = outcome.facts["window"][1]
+    scale = {
+        name: 40 / length for name in expected if name.endswith(("goodput", "tokens_in", "llm.tokens_out"))
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value * scale.get(name, 1.0), rel=1e-6), name
+    assert found["total.cost_per_million_tokens"] == pytest.approx(length / (3 * count) * 1e6, rel=1e-6)
+    assert found["total.energy_per_token"] == pytest.approx(100 * length / (3 * count), rel=1e-6)
+    facts = outcome.facts["engines"]["llm"]
+    assert found["services.llm.mfu"] == pytest.approx(
+        facts["flop"] * 7 * count / facts["peak"] / length, rel=1e-6
+    )
+    curves = binned(outcome)
+    assert set(curves["services"]["llm"]["itl"]) == {1.0}
+    assert set(curves["apps"]["chat"]["ttft"]) == {3.0}
+
+
+@pytest.mark.parametrize(
+    ("slo", "met"),
+    [
+        ("{ttft: 2.9s}", 0.0),
+        ("{ttft: 3s}", 1.0),
+        ("{tpot: 0.9s}", 0.0),
+        ("{ttft: 3s, latency: 4.9s}", 0.0),
+        ("{tpot: 1s, latency: 5s}", 1.0),
+    ],
+)
+def test_one_bound_missed_is_all_missed(slo, met):
+    assert run("3", slo)[0]["apps.chat.slo_met"] == met
+
+
+def test_an_answer_of_one_token_has_no_further_ones():
+    """Left out of TPOT, and no reason to miss an objective on it."""
+    found, _ = run("1", "{tpot: 1ms}")
+    assert math.isnan(found["apps.chat.tpot.mean"])
+    assert math.isnan(found["services.llm.itl.mean"])
+    assert found["apps.chat.slo_met"] == 1.0

@@ -129,9 +129,10 @@ class Source:
         if given is not None:
             brought: list[int] = given.tolist()
             return brought
-        if self._shape[name].none:
+        column = self._shape.get(name)
+        if column is None or column.none:
             return [0] * count
-        return [max(1, round(value)) for value in self._shape[name].values(count)]
+        return [max(1, round(value)) for value in column.values(count)]
 
     def _origins(self, block: Block) -> list[str]:
         if len(self._sites) == 1:

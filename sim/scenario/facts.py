@@ -28,11 +28,6 @@ def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, fl
     """
     infrastructure = scenario.infrastructure
     end = ended["time"] if scenario.drain else scenario.duration
-    engines = {
-        name: _engine(scenario, name)
-        for name, service in scenario.platform.services.items()
-        if service.engine.policy == "continuous-batch"
-    }
     return {
         "apps": {name: _application(scenario, name) for name in scenario.applications},
         "services": {
@@ -47,12 +42,8 @@ def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, fl
             }
             for name, service in scenario.platform.services.items()
         },
-        "engines": engines,
-        "chats": {
-            name: None
-            for name, app in scenario.applications.items()
-            if any(target in engines for call in app.calls.values() for target in call.to)
-        },
+        "engines": {name: _engine(scenario, name) for name in engines(scenario)},
+        "chats": chats(scenario),
         "pools": {
             f"{site_name}/{name}": _pool(infrastructure, site_name, pool)
             for site_name, site in infrastructure.sites.items()
@@ -76,6 +67,22 @@ def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, fl
         "window": [scenario.warmup, max(end, scenario.warmup)],
         "ended": ended,
     }
+
+
+def engines(scenario: Scenario) -> list[str]:
+    """Services with a language model's engine."""
+    services = scenario.platform.services
+    return [name for name in services if services[name].engine.policy == "continuous-batch"]
+
+
+def chats(scenario: Scenario) -> list[str]:
+    """Applications that call one."""
+    there = engines(scenario)
+    return [
+        name
+        for name, app in scenario.applications.items()
+        if any(target in there for call in app.calls.values() for target in call.to)
+    ]
 
 
 def instance_price(infrastructure: Infrastructure, pool: Pool) -> float:

@@ -3,8 +3,9 @@
 Conversation lengths come from a file in the format of the Azure LLM inference trace (columns
 ContextTokens, GeneratedTokens) or, without one, from log-normal laws of similar means (1155 and 211
 tokens). Each rule serves them once by jumping, and a part of them by stepping, which the engine does
-when told nothing about the next iteration. Both must agree on the mean end-to-end time of that part. The
-last column is the whole simulator: arrivals, service, one replica, everything recorded. Processor time counts.
+when told nothing about the next iteration. Both must agree on the mean end-to-end time of that part.
+The last column is the whole simulator: arrivals, service, one replica, everything recorded.
+Processor time counts.
 """
 
 from __future__ import annotations

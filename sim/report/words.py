@@ -178,6 +178,9 @@ def _along(summary: Json, decisions: Sequence[Json], metric: Metric, found: Json
         return "None qualifies", sentences
     if not single and len(winners) > 1:
         return f"It depends on {' and '.join(names.values())}", sentences
+    named = [value for value in summary["axes"][axis] if isinstance(value, str)]
+    if named and len(winners) > 1:
+        return f"It depends on the {names[axis]}", sentences
     if single and len(runs) == 2:
         (first, before), (second, after) = runs
         left, right = before[-1]["point"][axis], after[0]["point"][axis]
@@ -223,17 +226,17 @@ def prices(summary: Json) -> list[str]:
         if len(each["prices"]) < 2:
             continue
         first, second = (lookup(name) for name in each["metrics"])
-        parts = [f"{_price(one)} {one['arm']}" for one in each["prices"]]
+        parts = [f"{one['arm']} {_price(one)}" for one in each["prices"]]
         found.append(
-            f"{_at(each, summary, several)}if one of {second.label} costs as much as so many of "
-            f"{first.label}, choose: {'; '.join(parts)}."
+            f"{_at(each, summary, several)}At the price of one more in {second.label}, counted in "
+            f"{first.label}, choose {', '.join(parts)}."
         )
     return found
 
 
 def _price(one: Json) -> str:
     if one["to"] is None:
-        return f"from {show(one['from'], digits=2)} on"
+        return f"from {show(one['from'], digits=2)} up"
     if one["from"] == 0:
         return f"up to {show(one['to'], digits=2)}"
     return f"{show(one['from'], digits=2)} to {show(one['to'], digits=2)}"

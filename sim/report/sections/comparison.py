@@ -68,13 +68,15 @@ def _plane(scope: Scope, found: Json, index: int) -> Chart:
         Place(arm["arm"], arm["means"][0], arm["means"][1], arm["front"], arms.index(arm["arm"]))
         for arm in found["arms"]
     ]
+    bound = any(arm["bound"] for arm in found["arms"])
     where = ", ".join(f"{scope.names[axis]} {value}" for axis, value in found["point"].items())
     corner = f"{'left' if first.better != 'high' else 'right'} and {_side(second)}"
     return charts_compare.plane(
         f"tradeoff-{index}" if found["point"] else "tradeoff",
         f"{_capital(first)} against {second.label}" + (f" · {where}" if where else ""),
         f"One point an arm, means over replications; better is {corner}. Filled and joined: the Pareto "
-        "front, arms that no other beats in both. Hollow: some other arm is at least as good in both.",
+        "front, arms that no other beats in both. Hollow: some other arm is at least as good in both."
+        + (" An arm that knows the future is hollow too: it is a bound." if bound else ""),
         places,
         metrics,
     )

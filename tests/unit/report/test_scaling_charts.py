@@ -39,5 +39,5 @@ def test_prices_in_words():
     ]
     entry = {"metrics": ["total.accelerator_hours", "total.slo_violations"], "point": {}, "prices": hull}
     (text,) = prices({"axes": {}, "tradeoff": [entry]})
-    assert text.endswith("choose: up to 0.05 lean; 0.05 to 2 wise; from 2 on rich.")
+    assert text.endswith("choose lean up to 0.05, wise 0.05 to 2, rich from 2 up.")
     assert prices({"axes": {}, "tradeoff": [entry | {"prices": hull[:1]}]}) == []

@@ -174,6 +174,17 @@ TABLES: dict[str, tuple[Column, ...]] = {
         high        float 1/s   rate foreseen to be exceeded with probability 1 - level
         level       float -     quantile that high is
     """),
+    "vertical": _table("""
+        time        float s     moment of the recommendation
+        service     text  -     service
+        mode        text  -     Off, Initial or Recreate
+        used        float -     cores a ready replica used, mean of the last minute
+        lower       float -     cores below which a replica is evicted
+        target      float -     cores recommended
+        upper       float -     cores above which a replica is evicted
+        request     float -     cores that a new replica asks for
+        evicted     int   -     replicas evicted
+    """),
     "node_scaling": _table("""
         time        float s     moment of it
         policy      text  -     node autoscaler

@@ -15,13 +15,14 @@ class Gauge:
         value: the number now.
     """
 
-    __slots__ = ("_looked", "_missing", "_set", "value")
+    __slots__ = ("_before", "_looked", "_missing", "_set", "value")
 
     def __init__(self, series: StepSeries, now: float) -> None:
         self.value = 0
         self._set = series.set
         self._looked = now
         self._missing = 0.0
+        self._before = 0.0
 
     def change(self, now: float, by: int) -> None:
         """It is this much more from now on."""
@@ -35,5 +36,10 @@ class Gauge:
         area = self.value * span - self._missing
         self._looked = now
         self._missing = 0.0
+        self._before += area
         # Rounding must not make an empty station's mean a hair less than nothing.
         return max(0.0, area / span) if span > 0.0 else float(self.value)
+
+    def area(self, now: float) -> float:
+        """Integral from the beginning until now; not a look."""
+        return self._before + self.value * (now - self._looked) - self._missing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sim.errors import StratusError
@@ -63,6 +63,7 @@ class ReplicaSet:
         wanted: replicas asked for.
         ready: replicas that take calls, in order of their unit's number.
         servers: batches that can be in service at the same time.
+        demand: what a new replica asks of its node.
         cold_starts: replicas that became ready after a cold start.
     """
 
@@ -85,7 +86,7 @@ class ReplicaSet:
         self._scheduler = scheduler
         self._store = store
         self._bounds = bounds
-        self._demand = demand
+        self.demand = demand
         self._startup = startup
         self._drain_timeout = drain_timeout
         self._planned_lead = startup.shortest if planned_lead is None else planned_lead
@@ -137,6 +138,11 @@ class ReplicaSet:
             for replica in self._leavers()[:-change]:
                 self._remove(replica)
 
+    def request(self, cores: float) -> None:
+        """Let new replicas ask for so many cores."""
+        if cores != self.demand.resources.cpu:
+            self.demand = replace(self.demand, resources=self.demand.resources._replace(cpu=cores))
+
     def _leavers(self) -> list[Replica]:
         """Those that could go, who goes first first."""
         live = [replica for replica in self._replicas.values() if replica.state < ReplicaState.DRAINING]
@@ -147,7 +153,7 @@ class ReplicaSet:
         )
 
     def _add(self) -> None:
-        demand = self._demand
+        demand = self.demand
         unit = Unit(
             "replica",
             self._service.name,

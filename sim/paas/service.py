@@ -28,6 +28,7 @@ from sim.paas.replicaset import Demand, ReplicaBounds, ReplicaSet
 from sim.paas.rules import NO_RULES, Rules
 from sim.paas.scaling import ScalingLoop
 from sim.paas.scrape import Scrape
+from sim.paas.vertical import Vertical, VerticalLoop
 from sim.registry import fresh
 from sim.tables import COMPLETED, FAILED, REJECTED, TIMEOUT
 
@@ -77,6 +78,7 @@ class Service:
         scrape: how its view is measured; None: it sees the present state.
         planned_lead: seconds from asking for a replica to its first call, as long as none was measured;
             None: loading and warm-up alone.
+        vertical: what is done about the cores its replicas ask for; None: nothing.
         arrivals: calls per second that will come, by bins of a width in seconds, for the oracle.
         sharing: what it means that replicas have shares of one accelerator; None: nothing.
         warm: whether the initial replicas that find a place at once are ready at once.
@@ -127,6 +129,7 @@ class Service:
         scrape: Scrape | None = None,
         planned_lead: float | None = None,
         arrivals: Callable[[float], Floats] | None = None,
+        vertical: Vertical | None = None,
         warm: bool = True,
         sharing: Sharing | None = None,
     ) -> None:
@@ -177,6 +180,7 @@ class Service:
         self.scaling = (
             None if autoscaler is None else ScalingLoop(self, fresh(autoscaler), period, scrape, arrivals)
         )
+        self.vertical = None if vertical is None else VerticalLoop(self, vertical)
         self._wakes = bool(getattr(autoscaler, "wakes", True))
 
     def start(self) -> None:
@@ -184,6 +188,8 @@ class Service:
         self.replica_set.begin()
         if self.scaling is not None:
             self.scaling.start()
+        if self.vertical is not None:
+            self.vertical.start()
 
     # ------------------------------------------------------------ what others see
 

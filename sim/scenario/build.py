@@ -42,6 +42,7 @@ from sim.paas.service import Service
 from sim.paas.sharing import Sharing
 from sim.paas.speed import Speed
 from sim.paas.topology import SPANS
+from sim.paas.vertical import Vertical
 from sim.registry import fresh
 from sim.saas import future
 from sim.saas.application import Application
@@ -51,7 +52,7 @@ from sim.saas.slo import SLO
 from sim.scenario import spec
 from sim.scenario.facts import facts, instance_price, link_figures, power_curve
 from sim.scenario.offer import offer
-from sim.scenario.platform import ScaledJob
+from sim.scenario.platform import ScaledJob, VerticalPolicy
 
 
 class Platform:
@@ -303,6 +304,7 @@ def _service(platform: Platform, name: str) -> Service:
         drain_timeout=wanted.drain_timeout,
         autoscaler=wanted.autoscaler,
         scrape=_scrape(wanted.scrape),
+        vertical=_vertical(wanted.vertical),
         planned_lead=_planned_lead(platform, wanted, weights),
         arrivals=partial(_future, platform, name),
         sharing=platform.sharing,
@@ -406,6 +408,12 @@ def _jobs(platform: Platform) -> Jobs:
         rng = platform.ctx.streams.stream(f"paas/jobs/{name}/arrivals")
         jobs.add(kind, fresh(wanted.arrivals).blocks(rng, 1, scenario.duration))
     return jobs
+
+
+def _vertical(wanted: VerticalPolicy | None) -> Vertical | None:
+    if wanted is None:
+        return None
+    return Vertical(wanted.mode, wanted.min, inf if wanted.max is None else wanted.max)
 
 
 def _scaled(wanted: ScaledJob | None) -> Scaled | None:

@@ -238,6 +238,23 @@ class Scrape(Spec):
     missing: Fraction = Field(default=0.0, description="share of the samples that get lost")
 
 
+class VerticalPolicy(Spec):
+    """Cores that replicas ask for, as the VPA recommends; how fast a replica is does not depend on them."""
+
+    mode: Literal["Off", "Initial", "Recreate"] = Field(
+        default="Off",
+        description="Off: recommend only; Initial: new replicas take it; Recreate: evict those out of bounds",
+    )
+    min: Cores = Field(default=0.0, description="least cores recommended")
+    max: Cores | None = Field(default=None, description="most cores recommended; no bound unless given")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> VerticalPolicy:
+        if self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min:g}) is above max ({self.max:g})")
+        return self
+
+
 class Service(Spec):
     """A deployed model or program: equal replicas behind a router."""
 
@@ -261,6 +278,9 @@ class Service(Spec):
     replicas: Bounds = Field(default=Bounds(initial=1, min=1, max=1), description="number of replicas")
     autoscaler: Annotated[Any, Autoscaler("autoscaler")] = default_policy(
         "autoscaler", "fixed", "how many replicas there should be"
+    )
+    vertical: VerticalPolicy | None = Field(
+        default=None, description="vertical scaling; replicas ask for `resources` unless given"
     )
     scrape: Scrape | None = Field(
         default=None, description="how the autoscaler's view is measured; the present state unless given"

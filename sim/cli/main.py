@@ -20,6 +20,7 @@ from sim.errors import ScenarioError, StratusError, did_you_mean
 COMMANDS = {
     "run": ("sim.cli.run", "Run scenarios with their studies and write the reports."),
     "compare": ("sim.cli.run", "Vary settings of a scenario and compare the results."),
+    "plan": ("sim.cli.plan", "Find the cheapest configuration that keeps your objectives."),
     "report": ("sim.cli.run", "Render a results folder again."),
     "explain": ("sim.cli.explain", "Say why a job waited, what a node did, how things stood at a moment."),
     "validate": ("sim.cli.files", "Check scenario files, or without a file the simulator itself."),

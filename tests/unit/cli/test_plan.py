@@ -13,8 +13,8 @@ from sim.study.planning import Bound
 
 SCENARIO = """
 name: desk
-duration: 8min
-warmup: 1min
+duration: 12min
+warmup: 2min
 infrastructure:
   instances:
     small: {cpu: 1, memory: 4GB, price: 1 USD/h}

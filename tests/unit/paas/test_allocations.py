@@ -17,6 +17,7 @@ from sim.paas.policies.allocation.gavel_makespan import GavelMakespan
 from sim.paas.policies.allocation.gavel_max_min import GavelMaxMin, normalised
 from sim.paas.policies.allocation.goodput import Goodput
 from sim.paas.policies.allocation.isolated import Isolated
+from sim.paas.policies.allocation.lp import fill, solve
 
 TWO = Supply(("v100", "k80"), (1.0, 1.0), (2.0, 1.0))
 LP_POLICIES = (GavelMaxMin, GavelMakespan, GavelFinishTime, GavelCost, Isolated)
@@ -47,6 +48,31 @@ def test_max_min_gives_the_worked_example_of_the_gavel_paper():
     assert got == pytest.approx(np.array([[0.45, 0.0], [0.45, 0.09], [0.09, 0.91]]), abs=0.006)
     gain = throughput(claims, got) / throughput(claims, isolated(claims, TWO))
     assert gain == pytest.approx([12 / 11] * 3, rel=1e-6)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.lists(st.tuples(st.floats(0.2, 5.0), st.floats(0.2, 5.0), st.integers(1, 3)), min_size=1, max_size=3)
+)
+def test_equals_as_one_row_lose_nothing_against_a_row_each(kinds):
+    claims = claims_of([(fast, slow) for fast, slow, copies in kinds for _ in range(copies)])
+    worth = normalised(claims, TWO)
+    level = solve(claims, TWO, floor=worth, least=np.zeros(len(claims)), slope=np.ones(len(claims))).level
+    each = fill(claims, TWO, worth=worth, least=np.full(len(claims), level * (1 - 1e-9)))
+    got = shares(GavelMaxMin(), claims, TWO)
+    assert (worth * got).sum(axis=1).min() == pytest.approx(level, rel=1e-5)
+    assert (worth * got).sum() == pytest.approx((worth * each).sum(), rel=1e-5)
+
+
+def test_with_enough_of_each_type_all_run_where_they_are_fastest():
+    supply = Supply(("a", "b"), (4.0, 2.0), (1.0, 1.0))
+    claims = claims_of([(4, 1), (4, 1), (1, 2), (0, 0)], size=[2.0, 1.0, 2.0, 1.0])
+    assert shares(GavelMaxMin(), claims, supply).tolist() == [[1, 0], [1, 0], [0, 1], [0, 0]]
+    blind = shares(GavelMaxMin(agnostic=True), claims, supply)
+    assert blind == pytest.approx(np.array([[2 / 3, 1 / 3]] * 3 + [[0, 0]]))
+    # One more of those that like the first type: there is not enough of it, so somebody gives way.
+    crowd = shares(GavelMaxMin(), claims_of([(4, 1)] * 3, size=[2.0] * 3), supply)
+    assert crowd[:, 0].sum() == pytest.approx(2.0) and crowd[:, 1].sum() == pytest.approx(1.0)
 
 
 def grid(step=0.05):

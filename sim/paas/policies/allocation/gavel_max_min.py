@@ -44,6 +44,9 @@ class GavelMaxMin:
     def _by_kind(self, claims: Sequence[Claim], copies: Floats, supply: Supply) -> Floats:
         """Shares of one job of each kind."""
         worth = normalised(claims, supply, agnostic=self.agnostic)
+        plenty = _all_at_best(claims, copies, supply, worth)
+        if plenty is not None:
+            return plenty
         runs = worth.any(axis=1)
         # Those of weight 0 come after all others.
         active = runs & np.array([claim.weight > 0 for claim in claims])
@@ -60,6 +63,18 @@ class GavelMaxMin:
                 break
             active &= ~held
         return fill(claims, supply, worth=worth, least=least, copies=copies)
+
+
+def _all_at_best(claims: Sequence[Claim], copies: Floats, supply: Supply, worth: Floats) -> Floats | None:
+    """Every job all the time on the type that suits it best, if there are enough of each.
+
+    Types that suit a job equally well share it by their numbers.
+    """
+    counts = np.array(supply.counts)
+    suits = np.where((worth > 0) & (worth >= worth.max(axis=1, keepdims=True)), counts, 0.0)
+    shares: Floats = suits / np.maximum(suits.sum(axis=1, keepdims=True), 1e-9)
+    asked = np.array([claim.size for claim in claims]) * copies
+    return shares if (asked @ shares <= counts * (1 + 1e-9)).all() else None
 
 
 def normalised(claims: Sequence[Claim], supply: Supply, *, agnostic: bool = False) -> Floats:

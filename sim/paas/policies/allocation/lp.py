@@ -29,6 +29,9 @@ from sim.paas.policies.allocation.base import Claim, Floats, Supply, usable
 #: By how much a level already reached may be undercut, relative: rounding of the solver.
 SLACK = 1e-7
 
+#: Shares up to which a full matrix is solved sooner than a sparse one.
+_SMALL = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Solution:
@@ -87,7 +90,7 @@ def solve(
     bounds: Any = np.column_stack([np.zeros(n * m + 1), most])
     found: Any = linprog(
         cost,
-        A_ub=matrix.tocsr(),
+        A_ub=matrix.toarray() if n * m <= _SMALL else matrix.tocsr(),
         b_ub=np.concatenate([np.ones(n), supply.counts, -least]),
         bounds=bounds,
         method="highs",

@@ -156,17 +156,22 @@ def _choice(summary: Json) -> Block | None:
     if not found or len(found["decisions"]) < 2:
         return None
     metric = lookup(found["metric"])
-    rows = []
+    points = [_point(decision["point"], summary["axis_names"]) for decision in found["decisions"]]
+    arms = list(summary["arms"])
+    cells = []
     for decision in found["decisions"]:
         by_arm = {each["arm"]: each for each in decision["candidates"]}
         winner = decision["winner"]["arm"] if decision["winner"] else None
-        cells = [
-            _candidate(by_arm[arm], metric, arm == winner) if arm in by_arm else Figure("–")
-            for arm in summary["arms"]
-        ]
-        rows.append(Row(_point(decision["point"], summary["axis_names"]), "", cells))
-    heads = [Head(arm, theme.colour(position)) for position, arm in enumerate(summary["arms"])]
-    return Block(f"{metric.label[0].upper()}{metric.label[1:]}, by arm", "", heads, rows)
+        cells.append(
+            [_candidate(by_arm[arm], metric, arm == winner) if arm in by_arm else Figure("–") for arm in arms]
+        )
+    title = f"{metric.label[0].upper()}{metric.label[1:]}, by arm"
+    if len(arms) > len(points):
+        # Whatever there is more of goes down the page, which has more room than across.
+        rows = [Row(arm, "", column) for arm, column in zip(arms, zip(*cells, strict=True), strict=True)]
+        return Block(title, "", [Head(point) for point in points], rows)
+    heads = [Head(arm, theme.colour(position)) for position, arm in enumerate(arms)]
+    return Block(title, "", heads, [Row(point, "", row) for point, row in zip(points, cells, strict=True)])
 
 
 def _candidate(each: Json, metric: Metric, wins: bool) -> Figure:

@@ -199,37 +199,38 @@ def _span(group: Sequence[Json], names: Json, axis: str | None) -> str:
 
 def compared(summary: Json) -> list[str]:
     """How many pairs of arms differ beyond chance, and which arms no other beats in both of two metrics."""
-    found = []
-    several = len(summary["axes"]) > 0
+    counted: dict[str, list[str]] = {}
     for each in summary["differences"]:
         tested = [pair for pair in each["pairs"] if pair["holm"] is not None]
         if len(tested) > 1:
             count = sum(pair["differ"] for pair in tested)
-            found.append(
-                f"{_at(each, summary, several)}{count} of {len(tested)} pairs of arms differ in "
-                f"{lookup(each['metric']).label} beyond chance (paired t tests, Holm's correction, 5 %)."
-            )
+            text = f"{count} of {len(tested)}{_at(each, summary)}"
+            counted.setdefault(lookup(each["metric"]).label, []).append(text)
+    found = [
+        f"Pairs of arms that differ in {label} beyond chance (paired t tests, Holm's correction, 5 %): "
+        f"{', '.join(counts)}."
+        for label, counts in counted.items()
+    ]
+    fronts: dict[str, list[str]] = {}
     for each in summary["tradeoff"]:
         best = [arm["arm"] for arm in each["arms"] if arm["front"]]
         if len(each["arms"]) > 2:
-            first, second = (lookup(name).label for name in each["metrics"])
-            where = _at(each, summary, several)
-            found.append(f"{where}No arm beats {_listed(best, 'or')} in both {first} and {second}.")
-    return found
+            labels = " and ".join(lookup(name).label for name in each["metrics"])
+            fronts.setdefault(labels, []).append(f"{_listed(best, 'or')}{_at(each, summary)}")
+    return found + [f"No arm beats in both {labels}: {'; '.join(best)}." for labels, best in fronts.items()]
 
 
 def prices(summary: Json) -> list[str]:
     """Which arm to choose at which price of one unit of the second metric in units of the first."""
     found = []
-    several = len(summary["axes"]) > 0
     for each in summary["tradeoff"]:
         if len(each["prices"]) < 2:
             continue
         first, second = (lookup(name) for name in each["metrics"])
         parts = [f"{one['arm']} {_price(one)}" for one in each["prices"]]
         found.append(
-            f"{_at(each, summary, several)}At the price of one more in {second.label}, counted in "
-            f"{first.label}, choose {', '.join(parts)}."
+            f"At the price of one more in {second.label}, counted in {first.label}, choose"
+            f"{_at(each, summary)} {', '.join(parts)}."
         )
     return found
 
@@ -242,12 +243,11 @@ def _price(one: Json) -> str:
     return f"{show(one['from'], digits=2)} to {show(one['to'], digits=2)}"
 
 
-def _at(each: Json, summary: Json, several: bool) -> str:
-    """The point of the axes before a sentence, where there are several."""
-    if not several:
-        return ""
+def _at(each: Json, summary: Json) -> str:
+    """The point of the axes after a fact, where there are several."""
     names = summary["axis_names"]
-    return ", ".join(f"{names[path]} {value}" for path, value in each["point"].items()) + ": "
+    where = ", ".join(f"{names[path]} {value}" for path, value in each["point"].items())
+    return f" at {where}" if where else ""
 
 
 def _listed(names: Sequence[str], last: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from sim import registry
 from sim.cli.main import main
-from sim.scenario.load import load
+from sim.scenario.build import build
+from sim.scenario.load import load, loads
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "reports").glob("*.md"))]
@@ -62,6 +63,11 @@ def test_the_page_on_autoscaling_runs(monkeypatch, tmp_path):
     assert main(["check", str(tmp_path / "mine.py")]) == 0
     words = shlex.split(run)
     assert "mine" in load(Path(words[2]), [words[words.index("--set") + 1]]).study.arms
+
+
+def test_the_study_of_the_page_on_scheduling_runs():
+    (text,) = blocks(ROOT / "docs" / "scheduling.md", "yaml")
+    assert build(loads(text), 0).run().facts["ended"]["reason"] == "completed"
 
 
 def test_the_commands_of_the_readme_are_understood(monkeypatch, tmp_path):

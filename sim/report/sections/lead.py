@@ -23,14 +23,15 @@ def lead(scope: Scope) -> Chart | None:
     candidates = next(
         (d for d in found["decisions"] if d["point"] in (dict(scope.at), {})), found["decisions"][0]
     )
+    name = "label" if scope.by_point else "arm"
     bars = [
-        Bar(each["label"], each["mean"], each["low"], each["high"])
+        Bar(each[name], each["mean"], each["low"], each["high"])
         for each in candidates["candidates"]
         if each["mean"] is not None
     ]
     if not bars:
         return None
-    winner = candidates["winner"]["label"] if candidates["winner"] else None
+    winner = candidates["winner"][name] if candidates["winner"] else None
     reading = f"Bar: mean over replications; line: 95 % interval{scope.where()}. Faded arms are not chosen."
     return charts.bars(
         "answer",

@@ -245,8 +245,7 @@ def _price(one: Json) -> str:
 
 def _at(each: Json, summary: Json) -> str:
     """The point of the axes after a fact, where there are several."""
-    names = summary["axis_names"]
-    where = ", ".join(f"{names[path]} {value}" for path, value in each["point"].items())
+    where = ", ".join(f"{summary['axis_names'][path]} {value}" for path, value in each["point"].items())
     return f" at {where}" if where else ""
 
 

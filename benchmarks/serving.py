@@ -44,7 +44,7 @@ RULES = {
 
 WHOLE = """
 name: serving
-duration: 100d
+duration: {end}s
 drain: true
 limits: {{events: 1000000000, wall: 3h}}
 infrastructure:
@@ -102,7 +102,9 @@ def whole(rule: str, tokens: int, work: list[tuple[int, int]], folder: str) -> t
     rows = [f"{at!r},{prompt},{output}" for at, (prompt, output) in zip(moments.tolist(), work, strict=True)]
     file = Path(folder) / "requests.csv"
     file.write_text("\n".join(["time_s,tokens_in,tokens_out", *rows, ""]))
-    platform = build(loads(WHOLE.format(rule=rule, tokens=tokens, blocks=BLOCKS, file=file)))
+    platform = build(
+        loads(WHOLE.format(rule=rule, tokens=tokens, blocks=BLOCKS, file=file, end=moments[-1] + 1))
+    )
     began = time.process_time()
     tables = platform.run().tables
     took = time.process_time() - began

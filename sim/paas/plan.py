@@ -15,11 +15,15 @@ from math import inf
 
 import numpy as np
 
+from sim.iaas.resources import Resources
 from sim.iaas.room import Floats, give, slots, take
 from sim.paas.backfill import Ending
 from sim.paas.placement import Placer
 from sim.paas.policies.filters import Mask
 from sim.paas.units import Group, Knows, Unit
+
+#: More units than one node holds.
+MOST = 1_000_000
 
 
 class Plan:
@@ -61,6 +65,8 @@ class Plan:
         self._left = most
         self._times = [now]
         self._tables = [cluster.room.copy(order="F")]
+        #: By table: what fits on each node, by what one unit takes; until the table changes.
+        self._known: dict[int, dict[Resources, Floats]] = {}
         #: (table, row, what stood there) of each `take`, to be undone.
         self._undo: list[list[tuple[Floats, int, Floats]]] = []
         for end, _, group in running:
@@ -97,6 +103,10 @@ class Plan:
         at = 0
         # With several kinds, one must see what the others take.
         tables = window if len(group.shape) == 1 else [table.copy(order="F") for table in window]
+        if tables is not window:
+            # Their numbers may be those of tables that are gone.
+            for table in tables:
+                self._known.pop(id(table), None)
         for shape, count in group.shape:
             unit = group.units[at]
             at += count
@@ -109,25 +119,37 @@ class Plan:
             if tables is not window:
                 for node in found:
                     for table in tables:
-                        take(table, node, shape[0])
+                        self._take(table, node, shape[0])
         return places
 
     def _rooms(self, tables: Sequence[Floats], unit: Unit, count: int) -> Floats:
         """Units like this one that fit on each node through all of the tables."""
         allowed = self._placer.allowed(unit) & self._cluster.ready
-        room = np.where(allowed, slots(tables[0], unit.resources, count), 0.0)
+        room = np.where(allowed, self._slots(tables[0], unit.resources), 0.0)
         for table in tables[1:]:
-            if not room.any():
+            if room.sum() < count:
                 break
-            np.minimum(room, slots(table, unit.resources, count), out=room)
+            np.minimum(room, self._slots(table, unit.resources), out=room)
         return room
+
+    def _slots(self, table: Floats, resources: Resources) -> Floats:
+        known = self._known.setdefault(id(table), {})
+        found = known.get(resources)
+        if found is None:
+            found = known[resources] = slots(table, resources, MOST)
+        return found
+
+    def _take(self, table: Floats, node: int, resources: Resources) -> None:
+        """Take one unit's room from a table of the plan."""
+        take(table, node, resources)
+        self._known.pop(id(table), None)
 
     def _occupy(self, group: Group, places: Sequence[int], start: float, end: float) -> None:
         """Take a group's room out of the plan from a start to an end."""
         first, behind = self._cut(start), self._cut(end)
         for unit, node in zip(group.units, places, strict=True):
             for table in self._tables[first:behind]:
-                take(table, node, unit.resources)
+                self._take(table, node, unit.resources)
 
     def _cut(self, moment: float) -> int:
         """Number of the first stretch that begins at a moment, made if there is none."""
@@ -169,7 +191,7 @@ class Plan:
         done = []
         for table in self._tables[:behind]:
             done.append((table, node, table[node].copy()))
-            take(table, node, unit.resources)
+            self._take(table, node, unit.resources)
         self._undo.append(done)
 
     def undo(self, times: int) -> None:
@@ -177,3 +199,4 @@ class Plan:
         for _ in range(times):
             for table, node, row in reversed(self._undo.pop()):
                 table[node] = row
+                self._known.pop(id(table), None)

@@ -121,7 +121,7 @@ def test_fair_sharing_holds_the_shares_that_the_weights_say():
         "platform.scheduler.cohorts.all={nominal: {accelerators: 12}}",
         "platform.scheduler.queues={vision: {cohort: all, weight: 3, nominal: {accelerators: 0}}, "
         "speech: {cohort: all, weight: 1, nominal: {accelerators: 0}}}",
-        "platform.jobs.see.workers=1", "platform.jobs.hear.workers=1", "duration=20h", "warmup=2h",
+        "platform.jobs.see.workers=1", "platform.jobs.hear.workers=1", "duration=8h", "warmup=2h",
         "drain=false",        "platform.jobs.see.arrivals.rate=90/h", "platform.jobs.hear.arrivals.rate=90/h",
     ]  # fmt: skip
     found = measure(simulate(QUEUES, *sets))

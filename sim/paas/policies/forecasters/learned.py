@@ -14,6 +14,7 @@ far as the forecast reaches.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,7 +40,7 @@ class Regressor(Protocol):
         """Answer, one number a row."""
 
 
-class Learned:
+class Learned(ABC):
     """A forecaster around a regressor; subclasses are policies and say which with `_regressor`."""
 
     lags: int
@@ -60,8 +61,9 @@ class Learned:
         """Take a seed from the stream of its name."""
         self._seed = int(streams.stream(path).integers(2**31))
 
+    @abstractmethod
     def _regressor(self, seed: int) -> Regressor:
-        raise NotImplementedError
+        """What learns, not fitted yet."""
 
     def predict(self, rates: Floats, width: float, steps: int) -> Forecast | None:
         """Forecast the next `steps` bins; needs a season, the lags and `FEWEST` bins to learn from."""

@@ -86,6 +86,16 @@ def legend(axes: Axes, count: int, *, always: bool = False) -> None:
         )  # fmt: skip
 
 
+#: Numbers with more digits than a tenth.
+_LONG = re.compile(r"\d+\.\d{2,}")
+#: Commands of a path, which need no space around them.
+_COMMAND = re.compile(r"\s*([A-Za-z])\s*")
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.1f}"
+
+
 def svg(figure: Figure) -> str:
     """The figure as SVG with marker colours. Deterministic: no date, ids from the figure's own salt."""
     buffer = io.StringIO()
@@ -97,6 +107,8 @@ def svg(figure: Figure) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>\s*|<!--.*?-->\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"\n\s*", "\n", text)
+    # A tenth of a point is finer than any screen; more digits only make pages large.
+    text = re.sub(r'(?<= d=")[^"]*', lambda path: _COMMAND.sub(r"\1", _LONG.sub(_rounded, path[0])), text)
     return text.replace("'DejaVu Sans'", "'DejaVu Sans', system-ui, sans-serif")
 
 

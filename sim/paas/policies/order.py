@@ -127,7 +127,7 @@ class EarliestDeadline:
 
 @policy("order", "response-ratio")
 class ResponseRatio:
-    """Highest response ratio next: (waited + stated running time) / stated running time.
+    """Highest response ratio next: (waited + running time) / running time, as stated for the work left.
 
     Short jobs first, but no job waits for ever (Brinch Hansen 1971).
     """

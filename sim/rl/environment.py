@@ -32,7 +32,7 @@ class ScalingEnv(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
         settings: those of `Episode`: actions, step, day, period, reward.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
 
     def __init__(self, scenario: Scenario, service: str, **settings: Any) -> None:
         self._scenario = scenario

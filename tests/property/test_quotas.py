@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.report.explain import Records, explain_job, tell
 from sim.scenario.build import build
 from sim.scenario.load import loads
 from sim.stats.metrics import measure
@@ -148,6 +149,12 @@ def test_the_reason_for_a_wait_is_the_quota():
                        "platform.scheduler.queues.vision.borrowing={accelerators: 0}")  # fmt: skip
     reasons = {row["reason"] for row in rows(outcome, "decisions") if row["outcome"] == "waiting"}
     assert "the quota of its queue is used up" in reasons
+    records = Records.of_outcome(outcome)
+    late = max((job for job in rows(outcome, "jobs") if job["tenant"] == "vision"),
+               key=lambda job: job["started"] - job["submitted"])  # fmt: skip
+    told = " ".join(tell(explain_job(records, f"see/{late['id']}")))
+    assert "waited for quota" in told
+    assert "with more quota" in told and "at once" not in told
 
 
 def test_a_second_run_of_a_scenario_begins_with_nothing_in_use():

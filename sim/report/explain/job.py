@@ -9,6 +9,7 @@ from typing import Any
 from sim.errors import ResultsError
 from sim.iaas import room
 from sim.iaas.resources import RESOURCE_NAMES
+from sim.paas.decisions import OVER_QUOTA
 from sim.report.explain.records import Records, Row, Stay, grouped, short
 from sim.report.explain.state import Request, State
 from sim.report.explain.waits import Waits
@@ -120,7 +121,10 @@ def _wait(records: Records, waits: Waits, stay: Stay) -> Json:
         "attempts": sum(int(row["attempts"]) for row in attempts) + (stay.bound < inf),
         "rejected": rejected(records, first, request) if first is not None else [],
         "overtaken_by": _overtaken(records, stay),
-        "sooner": [each.plain() for each in sooner(records, stay, request)],
+        # What was tried knows nodes, not quotas.
+        "sooner": []
+        if any(span.reason == OVER_QUOTA for span in spans)
+        else [each.plain() for each in sooner(records, stay, request)],
         "preempted_for_it": _preempted(records, "by", stay.owner, stay.submitted, stay.left),
         "placed": _placed(records, mine),
         "ended": _finite(stay.ended),

@@ -208,7 +208,9 @@ def _rejected(wait: Json) -> Iterator[str]:
 
 
 def _what_if(wait: Json) -> Iterator[str]:
-    if not wait["sooner"]:
+    if any(each["reason"] == OVER_QUOTA for each in wait["spans"]):
+        yield "It would have started sooner with more quota; when is not worked out."
+    elif not wait["sooner"]:
         yield "No single change that was tried would have let it start sooner."
     else:
         held = any(each["reason"] in (BEHIND, WOULD_DELAY) for each in wait["spans"])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from sim.paas.policies.engines import Gathering
 from sim.registry import policy
 from sim.units import Fraction, PositiveSeconds, Seconds
 
@@ -50,7 +51,7 @@ class StaticBatch:
 
 
 @policy("engine", "adaptive-batch")
-class AdaptiveBatch:
+class AdaptiveBatch(Gathering):
     """Clipper's batching: batches grow step by step until they take longer than aimed at, then shrink.
 
     The largest batch grows by `step` after one of that size that took at most `target`, and shrinks by the
@@ -69,21 +70,6 @@ class AdaptiveBatch:
     def start(self) -> None:
         """Begin with single calls."""
         self.size = 1.0
-
-    @property
-    def servers(self) -> int:
-        """The instances."""
-        return self.instances
-
-    @property
-    def largest(self) -> int:
-        """The largest batch there may be."""
-        return self.max_batch
-
-    @property
-    def gathering(self) -> float:
-        """The delay (s)."""
-        return self.max_delay
 
     def take(self, waiting: int, oldest: float, now: float) -> int:
         """As much as is there, up to the present size; less than that only after the delay."""

@@ -58,8 +58,31 @@ class Concurrent:
         return oldest
 
 
+class Gathering:
+    """What the engines share that gather a batch for a while, on several instances."""
+
+    max_batch: int
+    max_delay: float
+    instances: int
+
+    @property
+    def servers(self) -> int:
+        """The instances."""
+        return self.instances
+
+    @property
+    def largest(self) -> int:
+        """The full batch."""
+        return self.max_batch
+
+    @property
+    def gathering(self) -> float:
+        """The delay (s)."""
+        return self.max_delay
+
+
 @policy("engine", "dynamic-batch")
-class DynamicBatch:
+class DynamicBatch(Gathering):
     """Calls gather into batches: one starts at a preferred size, or when its oldest call has waited enough.
 
     While all instances are busy calls go on gathering, so batches grow with the load. The largest of the
@@ -78,21 +101,6 @@ class DynamicBatch:
         if any(size > self.max_batch for size in self.preferred):
             raise ValueError(f"no preferred size can be above max_batch, {self.max_batch}")
         self._sizes = sorted(self.preferred, reverse=True) or [self.max_batch]
-
-    @property
-    def servers(self) -> int:
-        """The instances."""
-        return self.instances
-
-    @property
-    def largest(self) -> int:
-        """The full batch."""
-        return self.max_batch
-
-    @property
-    def gathering(self) -> float:
-        """The delay (s)."""
-        return self.max_delay
 
     def take(self, waiting: int, oldest: float, now: float) -> int:
         """A batch of a preferred size, or all that waits once the oldest has waited `max_delay`."""

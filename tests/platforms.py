@@ -10,28 +10,7 @@ import numpy as np
 from sim.kernel.outcome import Outcome
 from sim.scenario.build import build
 from sim.scenario.load import loads
-
-#: One station at one site: parameters of the service, rate, work and length are put in.
-STATION = """
-name: station
-seed: 11
-duration: {duration}s
-warmup: {warmup}s
-infrastructure:
-  instances: {{box: {{cpu: 64, memory: 64Gi}}}}
-  sites: {{here: {{kind: cloud, pools: {{boxes: {{instance: box}}}}}}}}
-platform:
-  services:
-    station: {{site: here, time: {{policy: constant, value: 100ms}}, {service}}}
-applications:
-  users:
-    users: {{here: 1}}
-    arrivals: {{process: poisson, rate: {rate}/s}}
-    work: {work}
-    calls: {{ask: {{to: station}}}}
-"""
-
-EXPONENTIAL = "{dist: exponential, mean: 1}"
+from sim.study.truth import EXPONENTIAL, STATION
 
 
 def station(

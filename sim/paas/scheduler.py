@@ -9,7 +9,6 @@ node where one of its units would now fit, since only that can change the answer
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heapify, heappop, heapreplace
 from itertools import count
 from typing import Any, Literal
 
@@ -32,10 +31,11 @@ from sim.paas.policies.node_scaling import NodeScaling, Shrinking
 from sim.paas.policies.order import Order
 from sim.paas.policies.preemption import NoPreemption, Preemption
 from sim.paas.policies.scores import Score
-from sim.paas.queue import Bucket, Entry, WaitingQueue
+from sim.paas.queue import Bucket, WaitingQueue
 from sim.paas.quota.ledger import Ledger
 from sim.paas.roster import Roster
 from sim.paas.units import Group, Knows, Shape, Unit
+from sim.paas.walk import Walk
 
 
 class Scheduler:
@@ -97,6 +97,7 @@ class Scheduler:
         self._preemption = preemption or NoPreemption()
         #: Groups that came while a pass went through the queue; they join it afterwards.
         self._late: list[Group] = []
+        self._walk = Walk(self, discipline, self._preemption, log)
         self._walking = False
         self._discipline = discipline
         self._log = log
@@ -161,7 +162,7 @@ class Scheduler:
             queued = getattr(policy, "queued", None)
             if queued is not None:
                 queued(group)
-        self._wake()
+        self.look()
 
     def reorder(self, group: Group) -> None:
         """A waiting group's key has changed: give it its new place in the queue."""
@@ -189,7 +190,7 @@ class Scheduler:
         self._number(group)
         self.queue.add(group, self.ctx.kernel.now)
         self._waiting.set(self.queue.units)
-        self._wake()
+        self.look()
 
     def preempt(
         self, group: Group, reason: str, *, graceful: bool = True, for_group: Group | None = None
@@ -217,7 +218,7 @@ class Scheduler:
         """Try every waiting group anew at the end of this moment; something else than room changed."""
         for bucket in self.queue.buckets.values():
             bucket.blocked = False
-        self._wake()
+        self.look()
 
     def possible(self, group: Group) -> bool:
         """Whether the group would fit if nothing else ran and elastic pools had all the nodes they may."""
@@ -234,7 +235,7 @@ class Scheduler:
             if self._log is not None:
                 self._log.left(group)
             self._waiting.set(self.queue.units)
-            self._wake()
+            self.look()
         else:
             for unit in group.units:
                 self.done(unit)
@@ -265,7 +266,7 @@ class Scheduler:
             for bucket in self.queue.buckets.values():
                 if bucket.blocked and (self._preemption.evicts or self._helps(bucket, node, event)):
                     bucket.blocked = False
-        self._wake()
+        self.look()
 
     def _helps(self, bucket: Bucket, node: Node, event: str) -> bool:
         """Whether some unit of the bucket's groups would now fit on that node."""
@@ -289,9 +290,9 @@ class Scheduler:
         for bucket in freed:
             bucket.blocked = False
         if freed:
-            self._wake()
+            self.look()
 
-    def _wake(self) -> None:
+    def look(self) -> None:
         """Have a pass at the end of this moment, if it could find anything new."""
         if self._due or not len(self.queue):
             return
@@ -314,7 +315,7 @@ class Scheduler:
                 for bucket in self.queue.buckets.values():
                     bucket.blocked = False
         self._walking = True
-        started = self._walk(now)
+        started = self._walk.through(self._eligible(), now)
         self._walking = False
         if self._log is not None:
             self._log.passed()
@@ -324,6 +325,11 @@ class Scheduler:
         if self._scale_up is not None and len(self.queue):
             self._scale_up.ask(self._in_order(), self._discipline.overtaking)
         self._settle(started)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether groups came while the present pass went through the queue."""
+        return bool(self._late)
 
     def _settle(self, started: list[Group]) -> None:
         """Tell owners of their places, and queue what came meanwhile."""
@@ -353,119 +359,14 @@ class Scheduler:
             if self._log is not None:
                 self._log.end(places is not None)
             if places is not None:
-                self._bind(group, places, now)
+                self.bind(group, places, now)
                 started.append(group)
         self._waiting.set(self.queue.units)
         self._settle(started)
         return started
 
-    def _walk(self, now: float) -> list[Group]:
-        """Try the groups in order; returns those that were bound."""
-        started: list[Group] = []
-        gate: Gate | None = None
-        # (next entry of a bucket, its position there, the bucket): entries are unique.
-        heads: list[tuple[Entry, int, Bucket]] = [(b.entries[0], 0, b) for b in self._eligible()]
-        heapify(heads)
-        held: set[str] = set()
-        while heads:
-            (*_, group), at, bucket = heads[0]
-            short = self.quotas is not None and self.quotas.short(group)
-            if group.tenant in held:
-                places = None
-            elif short:
-                places = self._reclaim(group, gate, now)
-            else:
-                places = None if bucket.blocked else self._try(group, bucket, gate, now)
-            if places is None and (short or group.tenant in held):
-                # Those behind it in the bucket ask for as much; in a strict queue all behind it wait.
-                at = len(bucket.entries)
-                if not self._discipline.overtaking:
-                    held.add(group.tenant)
-            elif places is not None:
-                self._bind(group, places, now)
-                started.append(group)
-                if self._late:
-                    # Whoever made room may have a place elsewhere, before those behind it in the queue.
-                    self._wake()
-                    break
-            elif bucket.blocked and gate is None:
-                gate = self._discipline.hold(group, self)
-                at = len(bucket.entries) if gate is None else self._wait(group, at, bucket, gate)
-                if self._log is not None:
-                    self._log.holds(group, gate)
-                if gate is None:
-                    break
-            elif gate is not None and (bucket.blocked or isinstance(gate, Plan)):
-                at = self._wait(group, at, bucket, gate)
-            else:
-                assert isinstance(gate, Reservation)
-                at = gate.next_short(bucket, at + 1, now)
-            if at < len(bucket.entries):
-                heapreplace(heads, (bucket.entries[at], at, bucket))
-            else:
-                heappop(heads)
-        return started
-
-    @staticmethod
-    def _wait(group: Group, at: int, bucket: Bucket, gate: Gate) -> int:
-        """A group cannot start now; the position in its bucket to go on at."""
-        if isinstance(gate, Plan) and gate.promises:
-            gate.promise(group)
-            return at + 1
-        # Those behind it in the bucket do not fit either.
-        return len(bucket.entries)
-
-    def _try(self, group: Group, bucket: Bucket, gate: Gate | None, now: float) -> list[int] | None:
-        """Nodes for the group, or None; then `bucket.blocked` says whether room is what it lacks."""
-        if self._log is not None:
-            self._log.begin(group)
-        places: list[int] | None
-        if gate is not None and not gate.ends_by(group, now):
-            places = self._behind(group, bucket, gate)
-        else:
-            places = self.placer.place(group)
-            if places is None and (gate is None or gate.open):
-                places = self._make_room(group, now)
-            bucket.blocked = places is None
-            if gate is not None and places is not None and not gate.keeps(group, places, now):
-                places = self._behind(group, bucket, gate)
-        if self._log is not None:
-            self._log.end(places is not None)
-        return places
-
-    def _behind(self, group: Group, bucket: Bucket, gate: Gate) -> list[int] | None:
-        """Nodes for a group that must leave what another waits for."""
-        if self._log is not None:
-            self._log.begin(group)
-        places = self.placer.place(group, gate)
-        bucket.blocked = places is None and not self.placer.enough(group)
-        return places
-
-    def _reclaim(self, group: Group, gate: Gate | None, now: float) -> list[int] | None:
-        """Nodes for a group beyond its quota, if others have to give back what they borrowed, or None."""
-        places = None
-        if getattr(self._preemption, "reclaims", False) and (gate is None or gate.open):
-            places = self._make_room(group, now)
-        if places is None and self._log is not None:
-            self._log.begin(group)
-            self._log.over_quota(group.units[0])
-            self._log.end(False)
-        return places
-
-    def _make_room(self, group: Group, now: float) -> list[int] | None:
-        """Nodes for the group after others had to make room for it, or None."""
-        while victims := self._preemption.victims(group, self, now):
-            for victim in victims:
-                reason = f"preempted for {group.units[0].owner}"
-                self.preempt(victim, reason, graceful=self._preemption.graceful, for_group=group)
-            if self._log is not None:
-                self._log.begin(group)
-            places = self.placer.place(group)
-            if places is not None:
-                return places
-        return None
-
-    def _bind(self, group: Group, places: list[int], now: float) -> None:
+    def bind(self, group: Group, places: list[int], now: float) -> None:
+        """Give a waiting group its nodes."""
         self.queue.remove(group)
         if self._log is not None:
             self._log.left(group)

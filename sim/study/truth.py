@@ -22,11 +22,12 @@ from sim.stats.metrics import measure
 REPLICATIONS = 12
 LEVEL = 0.999
 
-_STATION = """
+#: One service of 100 ms at one site: its engine, the rate, the work and the length are put in.
+STATION = """
 name: station
 seed: 11
 duration: {duration}s
-warmup: 100s
+warmup: {warmup}s
 infrastructure:
   instances: {{box: {{cpu: 64, memory: 64Gi}}}}
   sites: {{here: {{kind: cloud, pools: {{boxes: {{instance: box}}}}}}}}
@@ -94,7 +95,7 @@ applications:
     calls: {ask: {to: station}}
 """
 
-_EXPONENTIAL = "{dist: exponential, mean: 1}"
+EXPONENTIAL = "{dist: exponential, mean: 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +209,13 @@ def _queue(
     *,
     servers: int = 1,
     duration: int = 1000,
-    work: str = _EXPONENTIAL,
+    work: str = EXPONENTIAL,
     more: str = "",
     source: str = "closed form",
     metric: str = "apps.users.latency.mean",
 ) -> Case:
     service = f"engine: {{policy: concurrent, servers: {servers}}}{more}"
-    text = _STATION.format(rate=rate, service=service, work=work, duration=duration)
+    text = STATION.format(rate=rate, service=service, work=work, duration=duration, warmup=100)
     return Case(name, quantity, source, truth, text, lambda outcome: measure(outcome)[metric])
 
 

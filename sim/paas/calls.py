@@ -7,6 +7,7 @@ and the outcome, then hands the call back exactly once through `on_done`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.tables import IN_FLIGHT
@@ -43,6 +44,7 @@ class Call:
         status: one of the outcomes in `sim.tables`.
         reason: why it did not complete.
         entry: its place in a waiting line, while it waits.
+        timeout: how long its client waits for it (s); infinite for as long as it takes.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Call:
         "service",
         "start",
         "status",
+        "timeout",
         "tokens_in",
         "tokens_out",
         "work",
@@ -90,6 +93,7 @@ class Call:
         self.status = IN_FLIGHT
         self.reason = ""
         self.entry: Any = None
+        self.timeout = inf
 
 
 class Batch:

@@ -61,6 +61,7 @@ class Replica:
         "_number",
         "_running",
         "_seconds",
+        "_served",
         "_servers",
         "_service",
         "_share",
@@ -85,6 +86,7 @@ class Replica:
         self.busy = 0
         self.node_name = ""
         self._service = service
+        self._served: Callable[[list[Call], float], object] = service.served
         self._kernel = service.ctx.kernel
         self._line: FifoLine[Call] = FifoLine()
         self._running: dict[int, list[Call]] = {}
@@ -222,7 +224,7 @@ class Replica:
             self._show(now, self.busy - busy)
         if service.held and self.state is ReplicaState.READY:
             self.feed(service.held, now)
-        service.served(calls, now)
+        self._served(calls, now)
         if self.load == 0 and self.state is ReplicaState.DRAINING:
             service.replica_set.retire(self, "scaled-down")
 

@@ -10,7 +10,9 @@ from sim.errors import StratusError
 from sim.iaas.resources import Resources
 from sim.paas.coldstart import ColdStart, Startup
 from sim.paas.gauge import Gauge
+from sim.paas.levels import LevelReplica
 from sim.paas.policies.continuous import ContinuousBatch
+from sim.paas.policies.engines import DynamicBatch, Engine
 from sim.paas.replica import Replica, ReplicaState
 from sim.paas.rules import NO_RULES, Rules
 from sim.paas.tokens import TokenReplica
@@ -47,6 +49,13 @@ class Demand:
     accelerator_memory: float = 0.0
     priority: float = 0.0
     rules: Rules = NO_RULES
+
+
+def _kind(engine: Engine) -> type[Replica]:
+    """The kind of replica that an engine needs."""
+    if isinstance(engine, ContinuousBatch):
+        return TokenReplica
+    return LevelReplica if isinstance(engine, DynamicBatch) and engine.levelled else Replica
 
 
 class ReplicaSet:
@@ -170,7 +179,7 @@ class ReplicaSet:
             on_drained=self._move,
         )
         self._scheduler.submit(Group([unit], priority=demand.priority))
-        kind = TokenReplica if isinstance(self._service.engine, ContinuousBatch) else Replica
+        kind = _kind(self._service.engine)
         self._replicas[unit.id] = kind(self._service, unit)
 
     def _remove(self, replica: Replica) -> None:

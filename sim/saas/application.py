@@ -245,7 +245,10 @@ class Application:
         work = request.work if works is None else request.work * works[request.row]
         tokens_in, tokens_out = request.tokens_in, request.tokens_out
         number, priority = next(self._call_ids), self._priority
-        service.submit(Call(number, request, self._answered, work, tokens_in, tokens_out, priority))
+        call = Call(number, request, self._answered, work, tokens_in, tokens_out, priority)
+        if self._client is not None:
+            call.timeout = self._client.timeout
+        service.submit(call)
 
     def _answered(self, call: Call) -> None:
         request: Request = call.request  # type: ignore[assignment]
@@ -298,7 +301,10 @@ class Application:
         branch = _Branch(request, place)
         tokens_in, tokens_out = request.tokens_in, request.tokens_out
         number, priority = next(self._call_ids), self._priority
-        service.submit(Call(number, branch, self._branch_answered, work, tokens_in, tokens_out, priority))
+        call = Call(number, branch, self._branch_answered, work, tokens_in, tokens_out, priority)
+        if self._client is not None:
+            call.timeout = self._client.timeout
+        service.submit(call)
 
     def _branch_answered(self, call: Call) -> None:
         branch: _Branch = call.request  # type: ignore[assignment]

@@ -132,6 +132,8 @@ class Client:
         self._kernel = ctx.kernel
         self._name = name
         self._rules = rules
+        #: Seconds after which an attempt is not waited for any longer.
+        self.timeout = rules.timeout
         self._new = attempt
         self._send = send
         self._ended = ended

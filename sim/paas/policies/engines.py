@@ -9,10 +9,10 @@ the longest-waiting call entered the service. Both work on absolute moments, so 
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Annotated, Protocol
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, Protocol
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from sim.registry import policy
 from sim.units import Seconds
@@ -81,6 +81,25 @@ class Gathering:
         return self.max_delay
 
 
+@dataclass
+class QueuePolicy:
+    """How long, and how many, calls of one priority level may wait; Triton's ModelQueuePolicy.
+
+    timeout: longest wait; 0 for any.
+    timeout_action: a call that has waited so long is rejected, or served after the others of its level.
+    allow_override: a call whose client has a shorter timeout waits no longer than that. As upstream,
+        this only shortens: where `timeout` is 0 it changes nothing.
+    max_size: calls that may wait; a further one is turned away. 0 for any number.
+    """
+
+    __pydantic_config__ = {"extra": "forbid", "strict": True}  # noqa: RUF012
+
+    timeout: Seconds = 0.0
+    timeout_action: Literal["reject", "delay"] = "reject"
+    allow_override: bool = False
+    max_size: Annotated[int, Ge(0)] = 0
+
+
 @policy("engine", "dynamic-batch")
 class DynamicBatch(Gathering):
     """Calls gather into batches: one starts at a preferred size, or when its oldest call has waited enough.
@@ -88,19 +107,61 @@ class DynamicBatch(Gathering):
     While all instances are busy calls go on gathering, so batches grow with the load. The largest of the
     `preferred` sizes (the full batch unless given) that is there starts at once; after `max_delay` all
     that is there does. With `max_delay` 0 a free instance takes what is there if no preferred size is.
-    The rule of the Triton inference server's dynamic batcher for calls of one item and equal shapes,
-    without its priority levels. Source: triton-inference-server/core src/dynamic_batch_scheduler.cc.
+    The rules of the Triton inference server's dynamic batcher for calls of one item and equal shapes.
+    Source: triton-inference-server/core src/dynamic_batch_scheduler.cc and src/scheduler_utils.cc.
+
+    max_batch: most calls in one batch.
+    max_delay: longest time a call is held back to gather a batch.
+    instances: batches a replica serves at the same time.
+    preferred: sizes that start at once.
+    priority_levels: number of levels; 0 for one line. All calls of a level go before those of the next.
+        Level 1 is the first; an application with `priority` p has level `priority_levels` + 1 - p, one
+        with a priority outside of 1 to `priority_levels` has the `default_level`.
+    default_level: level of calls without a priority.
+    queue: bounds of the line, or of each level's line.
+    level_queues: bounds of single levels, in place of `queue`.
+    preserve_ordering: replies leave in the order in which calls were taken into batches.
     """
 
     max_batch: Annotated[int, Ge(1)] = 8
     max_delay: Seconds = 0.0
     instances: Annotated[int, Ge(1)] = 1
     preferred: list[Annotated[int, Ge(1)]] = field(default_factory=list)
+    priority_levels: Annotated[int, Ge(0), Le(1000)] = 0
+    default_level: Annotated[int, Ge(0)] = 0
+    queue: QueuePolicy | None = None
+    level_queues: dict[int, QueuePolicy] = field(default_factory=dict)
+    preserve_ordering: bool = False
 
     def __post_init__(self) -> None:
         if any(size > self.max_batch for size in self.preferred):
             raise ValueError(f"no preferred size can be above max_batch, {self.max_batch}")
+        levels = self.priority_levels
+        if levels and not 1 <= self.default_level <= levels:
+            raise ValueError(
+                f"default_level must be one of the levels 1 to {levels}, got {self.default_level}"
+            )
+        if not levels and self.default_level:
+            raise ValueError("default_level needs priority_levels")
+        unknown = [level for level in self.level_queues if not 1 <= level <= levels]
+        if unknown:
+            known = f"levels are 1 to {levels}" if levels else "there are no priority_levels"
+            raise ValueError(f"level_queues names level {unknown[0]}, but {known}")
         self._sizes = sorted(self.preferred, reverse=True) or [self.max_batch]
+
+    @property
+    def levelled(self) -> bool:
+        """Whether a replica needs more than one plain line."""
+        return bool(self.priority_levels or self.queue is not None or self.preserve_ordering)
+
+    def level(self, priority: int) -> int:
+        """The level of a call of an application with this priority."""
+        levels = self.priority_levels
+        return levels + 1 - priority if 1 <= priority <= levels else self.default_level
+
+    def rules(self, level: int) -> QueuePolicy:
+        """The bounds of a level's line."""
+        return self.level_queues.get(level) or self.queue or QueuePolicy()
 
     def take(self, waiting: int, oldest: float, now: float) -> int:
         """A batch of a preferred size, or all that waits once the oldest has waited `max_delay`."""

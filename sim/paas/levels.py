@@ -70,9 +70,10 @@ class LevelReplica(Replica):
         self._policy = policy
         numbers = range(1, policy.priority_levels + 1) if policy.priority_levels else (0,)
         self._levels = {number: _Level(policy, number) for number in numbers}
-        #: Batches in the order they were gathered whose replies have not left, and those of them served.
+        #: Batches in the order they were gathered whose replies have not left.
         self._order: deque[list[Call]] = deque()
-        self._ended: list[list[Call]] = []
+        #: Those of them that were served, by the number of their first call.
+        self._ended: dict[int, list[Call]] = {}
         if policy.preserve_ordering:
             self._served = self._in_order
 
@@ -176,16 +177,10 @@ class LevelReplica(Replica):
     def _in_order(self, calls: list[Call], now: float) -> None:
         """Let the replies leave that wait for no earlier batch."""
         order, ended = self._order, self._ended
-        ended.append(calls)
-        while order:
-            first = order[0]
-            for place, batch in enumerate(ended):
-                if batch is first:
-                    break
-            else:
-                return
-            order.popleft()
-            del ended[place]
+        ended[calls[0].id] = calls
+        while order and order[0][0].id in ended:
+            first = order.popleft()
+            del ended[first[0].id]
             self._service.served(first, now)
 
     # ------------------------------------------------------------ calls leave unserved
@@ -214,7 +209,7 @@ class LevelReplica(Replica):
                 while line:
                     line.pop().entry.line = None
         self.waiting = 0
-        self._service.broken(sum(map(len, self._ended)))
+        self._service.broken(sum(map(len, self._ended.values())))
         self._order.clear()
         self._ended.clear()
         super().clear(now)
@@ -223,6 +218,6 @@ class LevelReplica(Replica):
     def calls(self) -> list[Call]:
         """The calls here, in service first."""
         lines = [line for level in self._levels.values() for line in (level.prompt, level.delayed)]
-        served = [call for batch in self._ended for call in batch]
+        served = [call for batch in self._ended.values() for call in batch]
         running = [call for batch in self._running.values() for call in batch]
         return [*served, *running, *(call for line in lines for call in line)]

@@ -40,7 +40,7 @@ def brute_force(arrivals, engine, queues, time, order):
                     lines[level][0].append(call)
         while min(free_at) <= tick:
             walk = []
-            for level, (timely, delayed) in lines.items():
+            for timely, delayed in lines.values():
                 for call in list(timely):
                     if len(walk) < most and due(arrivals[call], queues) < tick:
                         timely.remove(call)

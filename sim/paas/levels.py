@@ -151,7 +151,8 @@ class LevelReplica(Replica):
 
     def _pending(self, now: float) -> list[Call]:
         """The calls of a full batch, or all, who goes first first; those whose time is over step back."""
-        most, found = self._policy.max_batch, []
+        most = self._policy.max_batch
+        found: list[Call] = []
         for level in self._levels.values():
             late = []
             for call in level.prompt:

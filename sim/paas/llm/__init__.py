@@ -7,19 +7,20 @@ done = simulate(engine, [Sequence(0, arrival=0.0, prompt=512, output=128)])
 done[0].first, done[0].finish
 """
 
-from sim.paas.llm.admission import ChunkedPrefill, PrefillFirst, Sarathi
+from sim.paas.llm.admission import ChunkedPrefill, PrefillFirst, Sarathi, SarathiServe
 from sim.paas.llm.batch import Batch, Sequence
 from sim.paas.llm.engine import Engine, simulate
 from sim.paas.llm.gaps import Gaps, Log
 from sim.paas.llm.profiles import read_profile
 from sim.paas.llm.roofline import RooflineSteps
-from sim.paas.llm.times import FunctionSteps, LinearSteps, StepTimes, TableSteps
+from sim.paas.llm.times import DetailedSteps, FunctionSteps, LinearSteps, StepTimes, TableSteps
 from sim.paas.llm.waiting import ByPriority, FirstCome, ShortestOutput, ShortestPrompt
 
 __all__ = [
     "Batch",
     "ByPriority",
     "ChunkedPrefill",
+    "DetailedSteps",
     "Engine",
     "FirstCome",
     "FunctionSteps",
@@ -29,6 +30,7 @@ __all__ = [
     "PrefillFirst",
     "RooflineSteps",
     "Sarathi",
+    "SarathiServe",
     "Sequence",
     "ShortestOutput",
     "ShortestPrompt",

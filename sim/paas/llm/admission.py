@@ -7,9 +7,13 @@ Each rule has `form(batch, now)`, which claims the blocks of the next iteration 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
 from sim.paas.llm.batch import Batch, Sequence
+
+#: What a sequence that lost its place begins with: all tokens it has (vLLM), its prompt, so that the answer
+#: is generated anew (BLIS), or no more than was processed, as if that were its prompt (Vidur).
+Restart = Literal["tokens", "prompt", "processed"]
 
 
 class Step:
@@ -33,6 +37,10 @@ class Admission(Protocol):
     """What an engine needs of its rule."""
 
     max_sequences: int
+
+    @property
+    def restart(self) -> Restart:
+        """What a sequence that lost its place begins with."""
 
     def form(self, batch: Batch, now: float) -> Step:
         """The next iteration; its blocks are claimed."""
@@ -59,6 +67,8 @@ class PrefillFirst:
     max_tokens: int = 4096
     watermark: float = 0.01
     padded: bool = True
+
+    restart: ClassVar[Restart] = "tokens"
 
     def reserve(self, blocks: int) -> int:
         """The watermark, and the block that must be free for anybody to generate."""
@@ -103,11 +113,15 @@ class ChunkedPrefill:
 
     The rule of vLLM's V1 engine: running sequences first, in the order of their places; when blocks
     run out the last of them loses its place, to be recomputed from the front of the line. Waiting
-    ones are taken only if nobody lost a place, with the blocks of their chunk and no watermark.
+    ones are taken only if nobody lost a place, with the blocks of their chunk and no watermark;
+    with `whole_prompt` only if the blocks of their whole prompt are free (`scheduler_reserve_full_isl`
+    of later versions, as in LLMServingSim 2). `restart` is "tokens" in both, "prompt" in BLIS.
     """
 
     max_sequences: int = 128
     max_tokens: int = 2048
+    whole_prompt: bool = False
+    restart: Restart = "tokens"
 
     def reserve(self, blocks: int) -> int:
         """Nothing."""
@@ -142,7 +156,8 @@ class ChunkedPrefill:
                 head = waiting.head()
                 chunk = min(head.target, budget)
                 blocks = batch.blocks_for(chunk)
-                if blocks > batch.free or head.prefilled:
+                room = batch.blocks_for(head.target) if self.whole_prompt else blocks
+                if room > batch.free or head.prefilled:
                     break
                 budget -= chunk
                 prompts.append((batch.admit(blocks, now), chunk))
@@ -155,13 +170,15 @@ class Sarathi:
 
     The rule of Sarathi-Serve (OSDI 2024) as Vidur (MLSys 2024) states it: a new sequence gets the
     blocks of its whole prompt if `watermark` of the cache stays free, and a block must be free for
-    each to generate; else the last loses its place. Unlike Vidur, one that loses its place in the
-    midst of its prompt starts again with the whole prompt, not with the part processed.
+    each to generate; else the last to get a place loses it. One that loses it in the midst of its
+    prompt comes back, in Vidur, with the part processed as its prompt and generates the rest.
     """
 
     max_sequences: int = 128
     chunk: int = 512
     watermark: float = 0.01
+
+    restart: ClassVar[Restart] = "processed"
 
     def reserve(self, blocks: int) -> int:
         """The watermark, and the block that must be free for anybody to generate."""
@@ -192,3 +209,10 @@ class Sarathi:
             budget -= chunk
             prompts.append((batch.admit(blocks, now), chunk))
         return Step(prompts, batch.generating > 0, not lost)
+
+
+@dataclass
+class SarathiServe(Sarathi):
+    """The rule of the system Sarathi-Serve (OSDI 2024) itself: a prompt cut short starts again as a whole."""
+
+    restart: ClassVar[Restart] = "tokens"

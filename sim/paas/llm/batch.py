@@ -105,6 +105,7 @@ class Batch:
         blocks: of the key-value cache.
         block_size: tokens per block.
         waiting: the line in front of it.
+        restart: what a sequence that lost its place begins with (`sim.paas.llm.admission.Restart`).
 
     Attributes:
         free: blocks nobody holds.
@@ -116,9 +117,12 @@ class Batch:
         generated_at: end of that iteration (s).
     """
 
-    def __init__(self, blocks: int, block_size: int = 16, waiting: Waiting | None = None) -> None:
+    def __init__(
+        self, blocks: int, block_size: int = 16, waiting: Waiting | None = None, restart: str = "tokens"
+    ) -> None:
         self.blocks = self.free = blocks
         self.block_size = block_size
+        self.restart = restart
         self.waiting: Waiting = FirstCome() if waiting is None else waiting
         self.running: dict[Sequence, None] = {}
         self.prefilling: list[Sequence] = []
@@ -234,7 +238,7 @@ class Batch:
         self.prefilling.remove(sequence)
         sequence.generated += 1
         sequence.last = now
-        if sequence.generated == 1:
+        if sequence.first != sequence.first:
             sequence.first = now
         if sequence.generated == sequence.output:
             sequence.finish = now
@@ -268,10 +272,17 @@ class Batch:
             else:
                 sequence.last = self.generated_at
             sequence.target = tokens
+            if self.restart == "prompt":
+                sequence.target = sequence.prompt
+                sequence.generated = 0
         else:
             self.prefilling.remove(sequence)
             del self.running[sequence]
             self.free += sequence.held
+            if self.restart == "processed":
+                # Below 0: so many tokens of the prompt are counted as if they were generated.
+                sequence.target = sequence.computed
+                sequence.generated = sequence.computed - sequence.prompt
         sequence.computed = sequence.held = 0
         sequence.preemptions += 1
         self.waiting.put_back(sequence)

@@ -14,7 +14,7 @@ from math import inf, sqrt
 from sim.paas.llm.admission import Admission, Step
 from sim.paas.llm.batch import Batch, Sequence
 from sim.paas.llm.gaps import Log, Run
-from sim.paas.llm.times import StepTimes
+from sim.paas.llm.times import DetailedSteps, StepTimes
 from sim.paas.llm.waiting import Waiting
 
 #: The iteration in which everybody generates and nothing else happens.
@@ -55,7 +55,7 @@ class Engine:
         number: int = 0,
         note: Callable[[Run], object] | None = None,
     ) -> None:
-        self.batch = Batch(blocks, block_size, waiting)
+        self.batch = Batch(blocks, block_size, waiting, admission.restart)
         self.log = Log()
         self.until = inf
         self.iterations = 0
@@ -66,6 +66,7 @@ class Engine:
         self._places = admission.max_sequences
         self._seconds = times.seconds
         self._ramp = times.ramp
+        self._detailed = times.function if isinstance(times, DetailedSteps) else None
         self._overhead = overhead
         self._usable = blocks - admission.reserve(blocks)
         self._longest = admission.longest()
@@ -173,7 +174,7 @@ class Engine:
             for sequence, chunk in step.prompts:
                 sequence.computed += chunk
                 if sequence.computed == sequence.target:
-                    if sequence.generated:
+                    if sequence.last == sequence.last:
                         pause = now - sequence.last
                         self._note((self._number, sequence.last, pause, 0.0, 1, 1, 0, 0))
                     if batch.prompt_done(sequence, now):
@@ -254,7 +255,12 @@ class Engine:
                 square += chunk * (sequence.computed + chunk / 2)
             self._tokens = tokens
             context = batch.context if generating else 0
-            self._first = first = self._seconds(tokens, square, generating, context) + self._overhead
+            if self._detailed is None:
+                first = self._seconds(tokens, square, generating, context)
+            else:
+                chunks = [(chunk, sequence.computed) for sequence, chunk in step.prompts]
+                first = self._detailed(chunks, generating, context)
+            self._first = first = first + self._overhead
             self._slope = 0.0
             self._count = 1
             self.until = now + first

@@ -9,7 +9,7 @@ form an arithmetic progression, and the engine can take many iterations in one s
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -77,6 +77,24 @@ class FunctionSteps:
     def ramp(self, sequences: int, context: int) -> tuple[float, float, int]:
         """Nothing is known about the next iteration."""
         return self.function(0, 0.0, sequences, context), 0.0, 1
+
+
+@dataclass
+class DetailedSteps:
+    """Any function of (chunks, sequences, context), for models that look at each prompt, such as Vidur's.
+
+    `chunks` are (tokens, tokens processed before) of each prompt in the iteration.
+    """
+
+    function: Callable[[Iterable[tuple[int, int]], int, int], float]
+
+    def seconds(self, prompt_tokens: int, square: float, sequences: int, context: int) -> float:
+        """Duration of one iteration whose prompt tokens are those of one new prompt (s)."""
+        return self.function([(prompt_tokens, 0)] if prompt_tokens else [], sequences, context)
+
+    def ramp(self, sequences: int, context: int) -> tuple[float, float, int]:
+        """Nothing is known about the next iteration."""
+        return self.function([], sequences, context), 0.0, 1
 
 
 class TableSteps:

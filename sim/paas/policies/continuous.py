@@ -29,8 +29,11 @@ _LINES = {
 class ContinuousBatch:
     """A language model's engine: calls join and leave the batch between iterations, token by token.
 
-    `scheduling` is `chunked-prefill` (vLLM V1), `prefill-first` (vLLM V0) or `sarathi`; `max_tokens`
-    bounds the prompt tokens of an iteration. `order` is who waits first; shortest-output knows the
+    `scheduling` is `chunked-prefill` (vLLM V1), `prefill-first` (vLLM V0 as Vidur has it), `sarathi` (as
+    Vidur has it) or `sarathi-serve` (the system itself); `max_tokens` bounds the prompt tokens of an
+    iteration. Under chunked prefill `whole_prompt` admits only whose whole prompt fits the free cache (later
+    vLLM), and `restart` says whether who lost its place goes on with all its tokens or generates its answer
+    anew from the prompt (BLIS). `order` is who waits first; shortest-output knows the
     answers' lengths beforehand. The cache has `blocks` of `block_size` tokens; who finds none free is
     recomputed later. Unless given they are what fits into `memory_utilisation` of the accelerators'
     memory beside the weights and, on each, `reserve` for activations (5.5 GiB, as BLIS reckons).
@@ -42,7 +45,7 @@ class ContinuousBatch:
 
     steps: Annotated[Any, OfKind("steps")]
     blocks: Annotated[int, Ge(1)] | None = None
-    scheduling: Literal["chunked-prefill", "prefill-first", "sarathi"] = "chunked-prefill"
+    scheduling: Literal["chunked-prefill", "prefill-first", "sarathi", "sarathi-serve"] = "chunked-prefill"
     order: Literal["first-come", "priority", "shortest-prompt", "shortest-output"] = "first-come"
     max_sequences: Annotated[int, Ge(1)] = 128
     max_tokens: Annotated[int, Ge(1)] = 2048
@@ -50,9 +53,15 @@ class ContinuousBatch:
     memory_utilisation: Fraction = 0.9
     reserve: Bytes = 5.5 * 2**30
     overhead: Seconds = 0.0
+    whole_prompt: bool = False
+    restart: Literal["tokens", "prompt"] = "tokens"
 
     servers = 1
     gathering = 0.0
+
+    def __post_init__(self) -> None:
+        if self.scheduling != "chunked-prefill" and (self.whole_prompt or self.restart != "tokens"):
+            raise ValueError("`whole_prompt` and `restart` are for `scheduling: chunked-prefill`")
 
     @property
     def largest(self) -> int:
@@ -102,9 +111,12 @@ class ContinuousBatch:
         if blocks < 1:
             raise StratusError(f"continuous-batch: no memory is left for the cache of {model and model.name}")
         rules: dict[str, llm.PrefillFirst | llm.ChunkedPrefill | llm.Sarathi] = {
-            "chunked-prefill": llm.ChunkedPrefill(self.max_sequences, self.max_tokens),
+            "chunked-prefill": llm.ChunkedPrefill(
+                self.max_sequences, self.max_tokens, self.whole_prompt, self.restart
+            ),
             "prefill-first": llm.PrefillFirst(self.max_sequences, self.max_tokens),
             "sarathi": llm.Sarathi(self.max_sequences, self.max_tokens),
+            "sarathi-serve": llm.SarathiServe(self.max_sequences, self.max_tokens),
         }
         times = self.steps.build(model, precision, device, max(1, round(accelerators)))
         return llm.Engine(

@@ -15,6 +15,7 @@ from sim.paas.llm import (
     Log,
     PrefillFirst,
     Sarathi,
+    SarathiServe,
     Sequence,
     TableSteps,
     simulate,
@@ -143,8 +144,8 @@ RULES = [
     PrefillFirst(max_sequences=5, max_tokens=64),
     ChunkedPrefill(max_sequences=6, max_tokens=16),
     ChunkedPrefill(max_sequences=4, max_tokens=100),
-    Sarathi(max_sequences=6, chunk=16),
-    Sarathi(max_sequences=6, chunk=4, watermark=0.1),
+    SarathiServe(max_sequences=6, chunk=16),
+    SarathiServe(max_sequences=6, chunk=4, watermark=0.1),
 ]
 GRID = TableSteps({1: 5e-3, 64: 9e-3}, {1: {4: 4e-3, 40: 6e-3}, 6: {24: 5e-3, 90: 6e-3, 200: 9e-3}})
 
@@ -212,7 +213,7 @@ def test_empty_gaps_have_no_percentiles():
     assert np.isnan(Log().gaps().mean())
 
 
-@pytest.mark.parametrize("rule", RULES, ids=repr)
+@pytest.mark.parametrize("rule", [*RULES, Sarathi(6, 16), ChunkedPrefill(6, 16, True, "prompt")], ids=repr)
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(

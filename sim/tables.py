@@ -26,8 +26,9 @@ def _table(text: str) -> tuple[Column, ...]:
     )
 
 
-#: Outcomes of a request and of a service call.
+#: Outcomes of a request and of a service call; only a call is cancelled.
 COMPLETED, REJECTED, TIMEOUT, FAILED, IN_FLIGHT = "completed", "rejected", "timeout", "failed", "in-flight"
+CANCELLED = "cancelled"
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "requests": _table("""
@@ -65,7 +66,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         start       float s     moment its service began
         finish      float s     moment it left the service, served or not
         batch       int   -     size of the batch it was served in
-        status      text  -     completed, rejected, timeout, failed or in-flight
+        status      text  -     completed, rejected, timeout, failed, cancelled or in-flight
         reason      text  -     why it did not complete
     """),
     "sequences": _table("""

@@ -40,7 +40,7 @@ class FifoLine(Generic[T]):
 
     def push(self, item: T) -> Entry:
         """Join the end."""
-        entry = [item]
+        entry = [item, self]
         self._entries.append(entry)
         self._waiting += 1
         return entry
@@ -71,6 +71,10 @@ class FifoLine(Generic[T]):
             entries.popleft()
         item: T = entries[0][0]
         return item
+
+    def holds(self, entry: object) -> bool:
+        """Whether this is an entry of this line whose item still waits."""
+        return isinstance(entry, list) and entry[1] is self and entry[0] is not _GONE
 
     def cancel(self, entry: Entry) -> bool:
         """Take out an item wherever it waits; False if it had left already."""

@@ -202,6 +202,17 @@ class LevelReplica(Replica):
         if place.line is not None and self.busy < self._servers:
             self._pending(self._kernel.now)
 
+    def cancel(self, call: Call, now: float) -> bool:
+        """Let go of a call that waits here; whether it did."""
+        place = call.entry
+        lines = (line for level in self._levels.values() for line in (level.prompt, level.delayed))
+        if not isinstance(place, _Place) or not any(place.line is line for line in lines):
+            return False
+        place.leave()
+        self.waiting -= 1
+        self._gone()
+        return True
+
     def clear(self, now: float) -> list[Call]:
         """End all service at once; returns the calls that were here, in service first."""
         here = self.calls()

@@ -269,6 +269,21 @@ class Replica:
         if self.load == 0 and self.state is ReplicaState.DRAINING:
             self._service.replica_set.retire(self, "scaled-down")
 
+    def cancel(self, call: Call, now: float) -> bool:
+        """Let go of a call that waits here; whether it did."""
+        if not self._line.holds(call.entry):
+            return False
+        self._line.cancel(call.entry)
+        self.waiting -= 1
+        self._gone()
+        return True
+
+    def _gone(self) -> None:
+        """A call left unserved, which may have been the last of a replica that is to go."""
+        self.load -= 1
+        if self.load == 0 and self.state is ReplicaState.DRAINING:
+            self._service.replica_set.retire(self, "scaled-down")
+
     def clear(self, now: float) -> list[Call]:
         """End all service at once; returns the calls that were here, in service first."""
         calls = [call for batch in self._running.values() for call in batch]

@@ -61,8 +61,9 @@ class ScalingLoop:
         self._width = float(getattr(policy, "bin", BIN))
         self._bin_end = 0.0
         self._binned = 0
-        self._times: list[float] = []
-        self._rates: list[float] = []
+        self._bins = 0
+        self._times = np.empty(64)
+        self._rates = np.empty(64)
         self._history = History(np.empty(0), np.empty(0), self._width)
         self._scraper = None
         if scrape is not None:
@@ -96,10 +97,15 @@ class ScalingLoop:
         if not self._running or self._kernel.now < self._bin_end:
             return
         submitted = self._service.submitted
-        self._times.append(self._kernel.now)
-        self._rates.append((submitted - self._binned) / self._width)
+        count = self._bins
+        if count == len(self._times):
+            # Twice the room each time; histories handed out look at what was written before, which stays.
+            self._times, self._rates = (np.concatenate((kept, kept)) for kept in (self._times, self._rates))
+        self._times[count] = self._kernel.now
+        self._rates[count] = (submitted - self._binned) / self._width
+        self._bins = count = count + 1
         self._binned = submitted
-        self._history = History(np.array(self._times), np.array(self._rates), self._width)
+        self._history = History(self._times[:count], self._rates[:count], self._width)
         self._open_bin()
 
     def _look(self) -> None:

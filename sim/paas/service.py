@@ -30,7 +30,7 @@ from sim.paas.scaling import ScalingLoop
 from sim.paas.scrape import Scrape
 from sim.paas.vertical import Vertical, VerticalLoop
 from sim.registry import fresh
-from sim.tables import COMPLETED, FAILED, REJECTED, TIMEOUT
+from sim.tables import CANCELLED, COMPLETED, FAILED, IN_FLIGHT, REJECTED, TIMEOUT
 
 if TYPE_CHECKING:
     from sim.iaas.storage import ObjectStore
@@ -89,6 +89,7 @@ class Service:
         rejected: calls turned away so far.
         timeouts: calls that waited too long so far.
         failed: calls lost with their replica so far.
+        cancelled: calls that nobody waited for any more, let go of so far.
         serving: calls in service.
         held: calls that wait for a replica to become ready.
         busy: batches in service.
@@ -150,11 +151,13 @@ class Service:
         self._pick = self.router.pick
         self.admission = fresh(admission)
         registry.start(self.admission)
+        #: Whether a call that nobody waits for leaves while it is "waiting", even "running", or "never".
+        self.cancels: str = getattr(engine, "cancels", "never")
         now, recorder = ctx.kernel.now, ctx.recorder
         self.inside = Gauge(recorder.series(f"paas/{name}/in_system"), now)
         self.busy = Gauge(recorder.series(f"paas/{name}/busy"), now)
         self.held: FifoLine[Call] = FifoLine()
-        self.submitted = self.completed = self.rejected = self.timeouts = self.failed = 0
+        self.submitted = self.completed = self.rejected = self.timeouts = self.failed = self.cancelled = 0
         self.serving = 0
         self._kernel = ctx.kernel
         self._rows = recorder.table("calls")
@@ -355,6 +358,19 @@ class Service:
         else:
             raise StratusError(f"a call cannot be given up as {status!r}")
         self._leave(call, status, reason, now)
+
+    def cancel(self, call: Call, reason: str) -> bool:
+        """Nobody waits for a call any more; whether it leaves, which depends on the engine."""
+        if self.cancels == "never" or call.status != IN_FLIGHT:
+            return False
+        now = self._kernel.now
+        if self.held.holds(call.entry):
+            self.held.cancel(call.entry)
+        elif not any(replica.cancel(call, now) for replica in self.replicas):
+            return False
+        self.cancelled += 1
+        self._leave(call, CANCELLED, reason, now)
+        return True
 
     def _leave(self, call: Call, status: str, reason: str, now: float) -> None:
         self.inside.change(now, -1)

@@ -22,9 +22,12 @@ class TokenReplica(Replica):
     """Gives calls to its engine; each leaves when its last token is generated.
 
     A call begins service when its sequence first gets a place in the batch; until then it may time out.
+
+    Attributes:
+        pending: prompt tokens of the calls that wait for their first place.
     """
 
-    __slots__ = ("_engine", "_live", "_note", "_patient", "_timer")
+    __slots__ = ("_engine", "_live", "_note", "_patient", "_timer", "pending")
 
     _engine: Engine
 
@@ -34,6 +37,7 @@ class TokenReplica(Replica):
         self._patient: deque[Sequence] = deque()
         self._note = service.ctx.recorder.table("sequences").add
         self._timer = 0
+        self.pending = 0
 
     def settle(self) -> None:
         """Take note of the node it was bound to, and build the engine for it."""
@@ -66,6 +70,7 @@ class TokenReplica(Replica):
             self._service.refuse(call, reason, now)
             return
         self.load += 1
+        self.pending += sequence.prompt
         self._live[call.id] = sequence
         if self._timeout is not None:
             self._patient.append(sequence)
@@ -115,6 +120,7 @@ class TokenReplica(Replica):
             call: Call = sequence.owner
             if call.start != call.start:
                 call.start = now
+                self.pending -= sequence.prompt
                 call.replica = number
                 call.batch = size
                 batch.fill([call])
@@ -123,11 +129,12 @@ class TokenReplica(Replica):
     def _leave(self, done: list[Sequence], now: float) -> None:
         """Sequences have all their tokens."""
         service, live, note, number = self._service, self._live, self._note, self.unit.id
-        self.load -= len(done)
         calls = []
         for sequence in done:
             call: Call = sequence.owner
-            del live[call.id]
+            if live.pop(call.id, None) is None:
+                # Cancelled while its last iteration was under way.
+                continue
             calls.append(call)
             note(
                 (
@@ -143,6 +150,7 @@ class TokenReplica(Replica):
                     sequence.preemptions,
                 )
             )
+        self.load -= len(calls)
         if service.held and self.state is ReplicaState.READY:
             self.feed(service.held, now)
         service.served(calls, now)
@@ -169,6 +177,7 @@ class TokenReplica(Replica):
             patient.popleft()
             if waits:
                 changed |= self._engine.cancel(sequence, now)
+                self.pending -= sequence.prompt
                 del self._live[call.id]
                 self.load -= 1
                 service.give_up(call, TIMEOUT, "timeout", now)
@@ -176,6 +185,22 @@ class TokenReplica(Replica):
             self._arm()
         if self.load == 0 and self.state is ReplicaState.DRAINING:
             service.replica_set.retire(self, "scaled-down")
+
+    def cancel(self, call: Call, now: float) -> bool:
+        """Let go of a call that waits or is served here; whether it was here."""
+        sequence = self._live.get(call.id)
+        if sequence is None or sequence.owner is not call:
+            return False
+        del self._live[call.id]
+        if call.start == call.start:
+            self._service.broken(1)
+        else:
+            self.pending -= sequence.prompt
+        if self._engine.cancel(sequence, now):
+            self._arm()
+        self.waiting = len(self._engine.batch.waiting)
+        self._gone()
+        return True
 
     def clear(self, now: float) -> list[Call]:
         """End all service at once; returns the calls that were here, those begun first."""
@@ -186,7 +211,7 @@ class TokenReplica(Replica):
         if self.busy:
             self.busy = 0
             self._show(now, -1)
-        self.load = 0
+        self.load = self.pending = 0
         return calls
 
     def calls(self) -> list[Call]:

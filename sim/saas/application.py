@@ -165,7 +165,7 @@ class Application:
         self._begin: Callable[[Request], None] = self._ask if self.graph.chain else self._fork
         self._client = None
         if client is not None:
-            self._client = Client(ctx, name, client, _copy, self._begin, self._end)
+            self._client = Client(ctx, name, client, _copy, self._begin, self._end, _cancel)
             self._begin = self._client.begin
         self._blocks = source.draws(self.arrivals, until)
         self._draws: Draws
@@ -246,9 +246,18 @@ class Application:
         tokens_in, tokens_out = request.tokens_in, request.tokens_out
         number, priority = next(self._call_ids), self._priority
         call = Call(number, request, self._answered, work, tokens_in, tokens_out, priority)
+        if request.owner is not None and self._too_late(request, service, call):
+            return
         if self._client is not None:
             call.timeout = self._client.timeout
         service.submit(call)
+
+    def _too_late(self, attempt: Request, service: Service, call: Call) -> bool:
+        """Whether an attempt was cancelled on its way to a service that would have let go of it."""
+        if attempt.tries.over and attempt.tries.cancelled and service.cancels != "never":
+            return True
+        attempt.tries.calls.append((service, call))
+        return False
 
     def _answered(self, call: Call) -> None:
         request: Request = call.request  # type: ignore[assignment]
@@ -302,6 +311,8 @@ class Application:
         tokens_in, tokens_out = request.tokens_in, request.tokens_out
         number, priority = next(self._call_ids), self._priority
         call = Call(number, branch, self._branch_answered, work, tokens_in, tokens_out, priority)
+        if request.owner is not None and self._too_late(request, service, call):
+            return
         if self._client is not None:
             call.timeout = self._client.timeout
         service.submit(call)
@@ -383,6 +394,13 @@ class Application:
 def _copy(request: Request) -> Request:
     """An attempt of a request: the same numbers, from the start."""
     return Request(request.id, request.draws, request.row)
+
+
+def _cancel(attempt: Request) -> None:
+    """The client no longer waits for an attempt: let go of its calls where the services do that."""
+    attempt.tries.cancelled = True
+    for service, call in attempt.tries.calls:
+        service.cancel(call, "client-cancelled")
 
 
 def _account(request: Request, call: Call) -> None:

@@ -2,7 +2,8 @@
 
 A client makes attempts, each a whole request of its own on the way to the services; the user's request
 ends once, with the first attempt that succeeds or when no more is made. An attempt that the client no longer
-waits for runs on: services do not learn that nobody wants its result any more.
+waits for is cancelled, unless the client just goes away: a service whose engine listens lets go of its call
+(`sim.paas.service.Service.cancel`), any other works on for nobody.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from sim.tables import COMPLETED, IN_FLIGHT, REJECTED, TIMEOUT
 
 if TYPE_CHECKING:
     from sim.kernel.context import Context
+    from sim.paas.calls import Call
+    from sim.paas.service import Service
     from sim.saas.requests import Request
 
 
@@ -60,6 +63,7 @@ class Behaviour:
         hedge: seconds after which a second attempt is made beside one that has not ended.
         budget: retries and hedges at most per first attempt, over all requests (and 10 on credit).
         breaker: opens when attempts fail one after the other; None: none.
+        cancel: whether services are told of an attempt that is not waited for any longer.
     """
 
     retries: int = 0
@@ -68,6 +72,7 @@ class Behaviour:
     hedge: float = inf
     budget: float = inf
     breaker: Breaking | None = None
+    cancel: bool = True
 
 
 class Breaker:
@@ -118,6 +123,7 @@ class Client:
         attempt: makes a copy of a request.
         send: sends a copy on its way.
         ended: called with a request and its outcome when it has ended.
+        cancel: called with an attempt that is not waited for any longer.
     """
 
     def __init__(
@@ -128,6 +134,7 @@ class Client:
         attempt: Callable[[Request], Request],
         send: Callable[[Request], object],
         ended: Callable[[Request, str, str], object],
+        cancel: Callable[[Request], object],
     ) -> None:
         self._kernel = ctx.kernel
         self._name = name
@@ -137,6 +144,7 @@ class Client:
         self._new = attempt
         self._send = send
         self._ended = ended
+        self._cancel = cancel
         self._rows = ctx.recorder.table("attempts")
         self._uniform = ctx.streams.uniforms(f"saas/{name}/client")
         self._breaker = Breaker(rules.breaker) if rules.breaker is not None else None
@@ -174,6 +182,8 @@ class Client:
         """The client no longer waits for an attempt."""
         if not attempt.tries.over and attempt.owner.status == IN_FLIGHT:
             self._over(attempt, TIMEOUT, "client-timeout")
+            if self._rules.cancel:
+                self._cancel(attempt)
 
     def _hedge(self, request: Request) -> None:
         if request.status == IN_FLIGHT and request.tries.open and self._affords():
@@ -221,15 +231,18 @@ class Client:
     def _finish(self, request: Request, attempt: Request, status: str, reason: str) -> None:
         tries: Tries = request.tries
         now = self._kernel.now
-        for other in tries.open:
+        others, tries.open = tries.open, []
+        for other in others:
             other.tries.over = True
             tries.add(other)
             self._record(other, now, IN_FLIGHT, "not waited for")
-        tries.open = []
         request.site = attempt.site
         request.network, request.queue, request.compute = attempt.network, attempt.queue, attempt.compute
         request.sent, request.received = tries.sent, tries.received
         self._ended(request, status, reason)
+        if self._rules.cancel:
+            for other in others:
+                self._cancel(other)
 
     def close(self, request: Request) -> None:
         """The run has ended with the request on its way."""
@@ -263,14 +276,16 @@ class Tries:
 
 
 class Attempt:
-    """One attempt: its number, why it was made, when, and whether it still counts."""
+    """One attempt: its number, why and when it was made, whether it still counts, and its calls."""
 
-    __slots__ = ("began", "kind", "number", "over", "passed")
+    __slots__ = ("began", "calls", "cancelled", "kind", "number", "over", "passed")
 
     def __init__(self, number: int, kind: str, began: float) -> None:
         self.number = number
         self.kind = kind
         self.began = began
         self.over = False
+        self.cancelled = False
+        self.calls: list[tuple[Service, Call]] = []
         #: Whether the circuit breaker let it through.
         self.passed = True

@@ -87,7 +87,7 @@ class Breaker(Spec):
 
 
 class Client(Spec):
-    """What clients do about slow and failed attempts. Services do not learn that nobody waits any more."""
+    """What clients do about slow and failed attempts."""
 
     retries: Annotated[int, Ge(0), Le(100)] = Field(
         default=0, description="attempts after one that was rejected, failed or timed out"
@@ -103,6 +103,11 @@ class Client(Spec):
         default=None, description="retries and hedges per first attempt, beyond 10; no bound unless given"
     )
     breaker: Breaker | None = Field(default=None, description="circuit breaker; none unless given")
+    cancel: bool = Field(
+        default=True,
+        description="an attempt that is not waited for any longer is cancelled, where the service's engine "
+        "listens: language models stop, dynamic batches drop what waits, others work on for nobody",
+    )
 
     def behaviour(self) -> Behaviour:
         """As the model takes it."""
@@ -114,6 +119,7 @@ class Client(Spec):
             inf if self.hedge is None else self.hedge,
             inf if self.budget is None else self.budget,
             None if breaker is None else client.Breaking(breaker.failures, breaker.open),
+            self.cancel,
         )
 
 

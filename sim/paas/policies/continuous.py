@@ -39,7 +39,8 @@ class ContinuousBatch:
     memory beside the weights and, on each, `reserve` for activations (5.5 GiB, as BLIS reckons).
     `steps` says how long an iteration takes (`stratus list steps`), to which comes `overhead` of
     scheduler and host; the model is spread over the accelerators of the replica. The service's time
-    model is used only to estimate waits. Tokens come with the trace or the application; a call
+    model is used only to estimate waits. A call that its client cancels leaves when the iteration under way
+    ends (vLLM aborts it when the connection closes). Tokens come with the trace or the application; a call
     without counts as 1 + 1 tokens.
     """
 
@@ -58,6 +59,7 @@ class ContinuousBatch:
 
     servers = 1
     gathering = 0.0
+    cancels = "running"
 
     def __post_init__(self) -> None:
         if self.scheduling != "chunked-prefill" and (self.whole_prompt or self.restart != "tokens"):

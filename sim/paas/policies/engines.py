@@ -4,7 +4,9 @@ An engine is a policy with two verbs, asked whenever one of its `servers` is fre
 `take(waiting, oldest, now)` says how many calls start now, as one batch (0: none yet), and
 `look_again(oldest)` says at which moment the answer would change by itself. `oldest` is the moment
 the longest-waiting call entered the service. Both work on absolute moments, so that a timer set for
-`look_again` finds the wait complete whatever the rounding.
+`look_again` finds the wait complete whatever the rounding. `cancels` says what becomes of a call that
+nobody waits for any more: it leaves while it is `waiting`, even `running`, or `never` ("never" where an
+engine does not say).
 """
 
 from __future__ import annotations
@@ -109,6 +111,8 @@ class DynamicBatch(Gathering):
     that is there does. With `max_delay` 0 a free instance takes what is there if no preferred size is.
     The rules of the Triton inference server's dynamic batcher for calls of one item and equal shapes.
     Source: triton-inference-server/core src/dynamic_batch_scheduler.cc and src/scheduler_utils.cc.
+    A call that its client cancels is dropped while it waits; a batch is not interrupted (user guide, "Request
+    Cancellation").
 
     max_batch: most calls in one batch.
     max_delay: longest time a call is held back to gather a batch.
@@ -122,6 +126,8 @@ class DynamicBatch(Gathering):
     level_queues: bounds of single levels, in place of `queue`.
     preserve_ordering: replies leave in the order in which calls were taken into batches.
     """
+
+    cancels = "waiting"
 
     max_batch: Annotated[int, Ge(1)] = 8
     max_delay: Seconds = 0.0

@@ -12,11 +12,13 @@ from sim.paas.calls import Call
 from sim.paas.policies.routers import (
     CacheAware,
     ConsistentHash,
+    FewestTokens,
     Gateway,
     LeastKv,
     LeastLoad,
     PowerOfTwo,
     SessionAffinity,
+    Vllm,
 )
 
 
@@ -165,3 +167,34 @@ def test_gateway_draws_among_equals():
     router, places = started(Gateway()), [Place() for _ in range(3)]
     seen = Counter(places.index(router.pick(call(), places, 0.0)) for _ in range(3000))
     assert all(abs(seen[at] - 1000) < 130 for at in range(3))
+
+
+# ---------------------------------------------------------------- tokens and vLLM's score
+
+
+def test_the_fewest_tokens_wait_not_the_fewest_calls():
+    """One long prompt is more than three short ones; among equals the load decides."""
+    places = [Place(load=1), Place(load=3), Place(load=2), Plain(9)]
+    for place, pending in zip(places, (8000, 300, 300), strict=False):
+        place.pending = pending
+    assert picked(FewestTokens(), places[:3]) == 2
+    assert picked(FewestTokens(), [*places[:3], Plain(0)]) == 3
+
+
+def test_vllm_counts_who_waits_four_times():
+    """4 x 1 + 0 against 0 + 5 and 4 x 1 + 2."""
+    places = [Place(load=1, waiting=1), Place(load=5, waiting=0), Place(load=3, waiting=1)]
+    assert picked(Vllm(staleness=0.0), places) == 0
+    places[0].load = 3  # 4 + 2
+    assert picked(Vllm(staleness=0.0), places) == 1
+
+
+def test_vllm_counts_what_it_sent_until_it_looks_again():
+    """Scores 0, 6, 9 at the look: two go to the first (0, 4), one to the second (6), one to the first (8)."""
+    router = started(Vllm())
+    places = [Place(load=0), Place(load=6, waiting=0), Place(load=9, waiting=0)]
+    sent = [places.index(router.pick(call(), places, now)) for now in (0.0, 0.02, 0.04, 0.06)]
+    assert sent == [0, 0, 1, 0]
+    places[0].load, places[0].waiting = 3, 0
+    assert places.index(router.pick(call(), places, 0.1)) == 0
+    assert places.index(router.pick(call(), places, 0.12)) == 1

@@ -115,6 +115,20 @@ def test_history_has_complete_bins_and_a_look_sees_the_bin_that_ends_with_it(ben
     assert SEEN[1].history.width == 5.0
 
 
+def test_a_long_history_keeps_every_bin_and_what_was_handed_out(bench):
+    policy = Script([1], period=100.0)
+    policy.bin = 1.0
+    bench.serve(1, autoscaler=policy)
+    for second in range(0, 400, 3):
+        bench.call_at(second + 0.5, 0.1)
+    bench.finish(400.5)
+    assert [len(seen.history.times) for seen in SEEN] == [100, 200, 300, 400]
+    expected = [1.0 if second % 3 == 0 else 0.0 for second in range(400)]
+    for seen in SEEN:
+        assert seen.history.rates.tolist() == expected[: len(seen.history.rates)]
+        assert seen.history.times.tolist() == [1.0 + n for n in range(len(seen.history.times))]
+
+
 def test_closing_stops_the_loop(bench):
     service = bench.serve((1, 1, 2), autoscaler=Script([1]))
     bench.kernel.run(25.0)

@@ -10,13 +10,14 @@ from sim.paas.policies.routers.base import Loaded, Router, Signals, cached, kv_u
 from sim.paas.policies.routers.cache import CacheAware
 from sim.paas.policies.routers.gateway import Gateway
 from sim.paas.policies.routers.hashing import ConsistentHash
-from sim.paas.policies.routers.load import LeastKv, LeastLoad, PowerOfTwo
+from sim.paas.policies.routers.load import FewestTokens, LeastKv, LeastLoad, PowerOfTwo, Vllm
 from sim.paas.policies.routers.sessions import SessionAffinity
 from sim.paas.policies.routers.simple import RandomRouter, RoundRobin
 
 __all__ = [
     "CacheAware",
     "ConsistentHash",
+    "FewestTokens",
     "Gateway",
     "LeastKv",
     "LeastLoad",
@@ -27,6 +28,7 @@ __all__ = [
     "Router",
     "SessionAffinity",
     "Signals",
+    "Vllm",
     "cached",
     "kv_use",
     "session_of",

@@ -46,6 +46,11 @@ def kv_use(replica: Any) -> float:
     return float(getattr(replica, "kv_use", 0.0))
 
 
+def pending_tokens(replica: Any) -> float:
+    """Prompt tokens of the calls that wait for a place at a replica; 0 where its engine does not tell."""
+    return float(getattr(replica, "pending", 0))
+
+
 def cached(replica: Any, call: Call) -> int:
     """Tokens of the call's prompt that a replica has in its prefix cache; 0 for engines without one."""
     look = getattr(replica, "cached", None)
@@ -70,14 +75,17 @@ class Signals:
     Args:
         read: of one replica.
         staleness: seconds; 0: always the present value.
+
+    Attributes:
+        taken: moment of the last look (s).
     """
 
-    __slots__ = ("_read", "_seen", "_staleness", "_taken")
+    __slots__ = ("_read", "_seen", "_staleness", "taken")
 
     def __init__(self, read: Callable[[Any], float], staleness: float) -> None:
         self._read = read
         self._staleness = staleness
-        self._taken = -inf
+        self.taken = -inf
         self._seen: dict[Any, float] = {}
 
     def of(self, replicas: Sequence[Any], now: float) -> list[float]:
@@ -85,8 +93,8 @@ class Signals:
         read = self._read
         if self._staleness == 0.0:
             return [read(replica) for replica in replicas]
-        if now >= self._taken + self._staleness:
-            self._taken = now
+        if now >= self.taken + self._staleness:
+            self.taken = now
             self._seen = {replica: read(replica) for replica in replicas}
         seen = self._seen
         return [seen[r] if r in seen else seen.setdefault(r, read(r)) for r in replicas]

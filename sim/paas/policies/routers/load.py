@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
-from sim.paas.policies.routers.base import R, Signals, kv_use, least, load_of
+from sim.paas.policies.routers.base import R, Signals, kv_use, least, load_of, pending_tokens, waiting_of
 from sim.registry import policy
 from sim.units import Seconds
 
@@ -108,3 +108,59 @@ class LeastKv:
 
 def _rank(ranked: tuple[tuple[float, float], R]) -> tuple[float, float]:
     return ranked[0]
+
+
+@policy("router", "fewest-tokens")
+class FewestTokens:
+    """Send each call to the replica where the fewest prompt tokens wait for a place; ties by load.
+
+    Prompts differ in length by orders of magnitude, so a count of calls says little about the work ahead
+    (Splitwise, ISCA 2024, balances its prompt pool so). The signals may be up to `staleness` old.
+    """
+
+    staleness: Seconds = 0.0
+
+    def start(self, streams: RandomStreams, name: str) -> None:
+        """Know nothing yet."""
+        self._tokens = Signals(pending_tokens, self.staleness)
+        self._loads = Signals(load_of, self.staleness)
+
+    def pick(self, call: Call, replicas: Sequence[R], now: float) -> R:
+        """Choose a replica."""
+        ranks = zip(self._tokens.of(replicas, now), self._loads.of(replicas, now), strict=True)
+        return min(zip(ranks, replicas, strict=True), key=_rank)[1]
+
+
+@policy("router", "vllm")
+class Vllm:
+    """Send each call where 4 x waiting + running calls are fewest, as vLLM balances parallel engines.
+
+    The numbers are up to `staleness` old (100 ms upstream); between two looks a call that was sent counts
+    as one more that waits. Ties go to the first. Source: vllm-project/vllm v1/engine/core_client.py.
+    """
+
+    staleness: Seconds = 0.1
+
+    def start(self, streams: RandomStreams, name: str) -> None:
+        """Know nothing yet."""
+        self._scores = Signals(_vllm_score, self.staleness)
+        self._sent: dict[Any, int] = {}
+        self._looked = -1.0
+
+    def pick(self, call: Call, replicas: Sequence[R], now: float) -> R:
+        """Choose a replica."""
+        scores = self._scores.of(replicas, now)
+        if self._scores.taken != self._looked:
+            self._looked = self._scores.taken
+            self._sent.clear()
+        sent = self._sent
+        best = replicas[
+            least([score + 4 * sent.get(r, 0) for score, r in zip(scores, replicas, strict=True)])
+        ]
+        if self.staleness > 0.0:
+            sent[best] = sent.get(best, 0) + 1
+        return best
+
+
+def _vllm_score(replica: Any) -> float:
+    return 3.0 * waiting_of(replica) + load_of(replica)

@@ -85,7 +85,7 @@ def test_the_better_model_until_it_is_too_slow():
 
 
 def test_a_cascade_asks_the_large_model_when_the_small_one_is_not_sure():
-    """Whoever is asked again sees the tokens of the large model, after the whole of the small one's answer."""
+    """Who is asked again sees the tokens of the large model, after the whole of the small one's answer."""
     outcome = run(
         "platform.services.far.site=home",
         "platform.services.far.engine.steps.base=1s",

@@ -76,7 +76,7 @@ def test_a_dynamic_batch_drops_what_waits_and_goes_on_with_what_runs():
         (1.0, 2.0, "cancelled"),
         (2.0, 3.0, "cancelled"),
     ]
-    _, levels = run(client, "{policy: dynamic-batch, max_batch: 1, priority_levels: 2}")
+    _, levels = run(client, "{policy: dynamic-batch, max_batch: 1, priority_levels: 2, default_level: 1}")
     assert [(row["enter"], row["finish"]) for row in levels] == [(r["enter"], r["finish"]) for r in calls]
     # Plain servers do not notice.
     _, calls = run(client, "{policy: concurrent}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import repeat
 from math import inf
-from operator import attrgetter, length_hint
+from operator import length_hint
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,9 @@ class Kernel(simpy.Environment):
         wall: seconds of real time spent inside `run` so far.
     """
 
+    #: The clock is a slot, so that `now` can be another name of it: read often, it costs no call.
+    __slots__ = ("_now",)
+
     def __init__(self, initial_time: float = 0.0, limits: Limits | None = None) -> None:
         super().__init__(initial_time)
         # SimPy binds these early for Environment itself only; a subclass would look them up per event.
@@ -118,9 +121,6 @@ class Kernel(simpy.Environment):
         @property
         def now(self) -> float:
             """Simulated time in seconds."""
-    else:
-        # Read often; an attrgetter does it without a call into Python.
-        now = property(attrgetter("_now"), doc="Simulated time in seconds.")
 
     # ---------------------------------------------------------------- scheduling
 
@@ -336,6 +336,10 @@ class Kernel(simpy.Environment):
                         raise event._value
         finally:
             self.events += budget - length_hint(turns) - uncounted
+
+
+if not TYPE_CHECKING:
+    Kernel.now = Kernel._now
 
 
 def _resident_bytes() -> Callable[[], int]:

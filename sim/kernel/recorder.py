@@ -19,8 +19,9 @@ from sim.kernel.kernel import Kernel
 from sim.kernel.series import Chunk, Floats, Kept, StepSeries
 from sim.tables import TABLES, Column
 
-#: Rows of a table kept as tuples before they are sealed into columns.
-SEAL = 65_536
+#: Rows of a table kept as tuples before they are sealed into columns: few, while they are still in the
+#: processor's cache and too young for the garbage collector to have looked at them.
+SEAL = 4096
 
 #: Type of a column; text is stored as codes.
 _TYPES: dict[str, type[np.generic]] = {"float": np.float64, "int": np.int64, "text": np.int32}
@@ -162,7 +163,11 @@ class Table:
     def _column(self, column: Column, values: tuple[Any, ...]) -> NDArray[np.generic]:
         try:
             if column.kind == "text":
-                return np.fromiter(map(self._words[column.name].__getitem__, values), np.int32, len(values))
+                words, first = self._words[column.name], values[0]
+                # Most text is the same from row to row; that is compared far faster than looked up.
+                if values.count(first) == len(values):
+                    return np.full(len(values), words[first], np.int32)
+                return np.fromiter(map(words.__getitem__, values), np.int32, len(values))
             # An array refuses what numpy would convert: text, None, and fractions where ints belong.
             return np.frombuffer(array(_ARRAYS[column.kind], values), _TYPES[column.kind])
         except (TypeError, OverflowError) as error:

@@ -77,10 +77,12 @@ class StepSeries:
 
     def set(self, value: float) -> None:
         """It has this value from now on."""
-        if value == self.value:
-            return
+        if value != self.value:
+            self.put(value, self._clock.now)
+
+    def put(self, value: float, now: float) -> None:
+        """It has this value, which is another, from now on; for callers who know the time."""
         self.value = value
-        now = self._clock.now
         if now != self._last:
             self._last = now
             times = self._times

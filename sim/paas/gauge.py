@@ -15,11 +15,11 @@ class Gauge:
         value: the number now.
     """
 
-    __slots__ = ("_before", "_looked", "_missing", "_set", "value")
+    __slots__ = ("_before", "_looked", "_missing", "_put", "value")
 
     def __init__(self, series: StepSeries, now: float) -> None:
         self.value = 0
-        self._set = series.set
+        self._put = series.put
         self._looked = now
         self._missing = 0.0
         self._before = 0.0
@@ -28,7 +28,8 @@ class Gauge:
         """It is this much more from now on."""
         self._missing += by * (now - self._looked)
         self.value = value = self.value + by
-        self._set(value)
+        if by:
+            self._put(value, now)
 
     def mean(self, now: float) -> float:
         """Exact time average since the last look, which ends now; the value itself over no time."""

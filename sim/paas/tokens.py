@@ -108,7 +108,13 @@ class TokenReplica(Replica):
         if engine.entering:
             self._enter(engine.entering, now)
         self.waiting = len(engine.batch.waiting)
-        self._arm()
+        self._timer = number = number + 1
+        until = engine.until
+        if until < inf and self.busy:
+            # As `_arm` does: most stretches follow another.
+            self._kernel.call_at(until, self._wake, number)
+        else:
+            self._arm()
         if done:
             self._leave(done, now)
 

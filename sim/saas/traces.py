@@ -243,6 +243,7 @@ class _Reader:
         width, last, count = len(header), 0.0, 0
         times: list[float] = []
         columns: list[list[float]] = [[] for _ in self.names]
+        kinds: list[Callable[[str], float]] = [int if name in _WHOLE else float for name in self.names]
         while (row := self._next(rows)) is not None:
             if not row:
                 continue
@@ -255,8 +256,14 @@ class _Reader:
             elif moment == moment:
                 last = moment
             times.append(moment)
-            for at, name, values in zip(places, self.names, columns, strict=True):
-                values.append(self._number(row[at].strip(), header[at], name in _WHOLE))
+            for at, kind, values in zip(places, kinds, columns, strict=True):
+                try:
+                    value = kind(row[at])
+                except ValueError:
+                    value = -1.0
+                if not 0 <= value < 1e18:
+                    value = self._number(row[at].strip(), header[at], kind is int)  # says what is wrong
+                values.append(value)
             if len(times) == CHUNK:
                 count += CHUNK
                 yield self._block(times, columns)

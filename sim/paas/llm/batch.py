@@ -204,8 +204,12 @@ class Batch:
             del self.running[sequence]
             self.free += sequence.held
 
-    def advance(self, iterations: int, now: float) -> None:
-        """Every generating sequence has got so many tokens; the first one's blocks are claimed."""
+    def advance(self, iterations: int, now: float) -> bool:
+        """Every generating sequence has got so many tokens; the first one's blocks are claimed.
+
+        Returns:
+            Whether a sequence may have ended.
+        """
         if iterations > 1:
             size = self.block_size
             cycles, rest = divmod(iterations - 1, size)
@@ -219,6 +223,8 @@ class Batch:
         self.generated_at = now
         if self.fresh:
             self.fresh.clear()
+        due = self._due
+        return bool(due) and due[0][0] <= self.step
 
     def ended(self, now: float) -> list[Sequence]:
         """Take out the sequences that have generated all, by number."""

@@ -134,16 +134,16 @@ class Engine:
 
     def _within(self, elapsed: float) -> int:
         """The smallest number of iterations that last so long, at least 1."""
-        first, slope = self._first, self._slope
+        first, slope, most = self._first, self._slope, self._count
         if slope > 0.0:
-            half = first / slope - 0.5
-            count = int(2 * elapsed / slope / (half + sqrt(half * half + 2 * elapsed / slope)))
+            half, double = first / slope - 0.5, 2 * elapsed / slope
+            count = int(double / (half + sqrt(half * half + double)))
         else:
-            count = int(elapsed / first) if first > 0.0 else self._count
-        count = min(max(1, count), self._count)
+            count = int(elapsed / first) if first > 0.0 else most
+        count = 1 if count < 1 else most if count > most else count
         while count > 1 and self._span(count - 1) >= elapsed:
             count -= 1
-        while count < self._count and self._span(count) < elapsed:
+        while count < most and self._span(count) < elapsed:
             count += 1
         return count
 
@@ -156,8 +156,8 @@ class Engine:
             self.iterations += count
             if step.generates:
                 self._record(count)
-                batch.advance(count, now)
-                done = batch.ended(now)
+                if batch.advance(count, now):
+                    done = batch.ended(now)
             elif step.prompts:
                 self._note(
                     (
@@ -266,15 +266,17 @@ class Engine:
             self.until = now + first
             return
         self._tokens = 0
-        first, self._slope, limit = self._ramp(generating, batch.context)
-        self._first = first + self._overhead
+        first, slope, limit = self._ramp(generating, batch.context)
+        self._slope = slope
+        self._first = first = first + self._overhead
+        count = 1
         if step.settled and limit > 1 and batch.free > 0:
-            limit = min(limit, batch.next_due() - batch.step)
+            ends = batch.next_due() - batch.step
             # As long as a block stays free, no rule takes a sequence's place.
-            self._count = batch.iterations_within(batch.free - 1, limit)
-        else:
-            self._count = 1
-        self.until = now + self._span(self._count)
+            count = batch.iterations_within(batch.free - 1, ends if ends < limit else limit)
+        self._count = count
+        # The same sum as `_span`, to the last bit.
+        self.until = now + (count * first + slope * (count * (count - 1) / 2))
 
     def _join(self, now: float) -> None:
         """Let those begin whose prompts were processed elsewhere, while there is room."""

@@ -185,6 +185,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         upper       float -     cores above which a replica is evicted
         request     float -     cores that a new replica asks for
         evicted     int   -     replicas evicted
+        memory      float bytes memory of the replica that used most, where that is sampled
+        memory_lower float bytes memory below which a replica is evicted
+        memory_target float bytes memory recommended
+        memory_upper float bytes memory above which a replica is evicted
+        memory_request float bytes memory that a new replica asks for
+        killed      int   -     replicas that ran out of memory
     """),
     "node_scaling": _table("""
         time        float s     moment of it

@@ -121,7 +121,8 @@ class Faults:
 
     def _arm(self, node: Node) -> None:
         crashes = self._crashes.get(node.pool)
-        if crashes is not None:
+        # One that is not drained after all comes up again without having gone.
+        if crashes is not None and node.index not in self._next:
             delay = self._draw(node, "mtbf", crashes.mtbf)
             self._next[node.index] = self._kernel.timer(delay, self._crash, node, crashes)
         reclaims = self._reclaims.get(node.pool)

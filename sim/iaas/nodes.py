@@ -42,7 +42,7 @@ _NEXT = {
     _P: (_B, _R, _OFF, _RECLAIMED),
     _B: (_R, _OFF, _RECLAIMED),
     _R: (_D, _OFF, _FAILED, _RECLAIMED),
-    _D: (_OFF, _FAILED, _RECLAIMED),
+    _D: (_R, _OFF, _FAILED, _RECLAIMED),
     _FAILED: (_R, _OFF, _RECLAIMED),
     _OFF: (),
     _RECLAIMED: (),

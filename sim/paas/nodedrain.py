@@ -2,7 +2,8 @@
 
 A node that is to go takes no more units. Replicas on it finish their calls while others start in their
 stead; gangs are taken off, whole, with their work saved. What is still there after the policy's
-longest termination is cut off. A node to replace others is waited for before they go.
+longest termination is cut off. What a disruption budget holds is asked again every `RETRY` seconds; a
+node that it holds for too long stays after all. A node to replace others is waited for before they go.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING
 from sim.iaas.nodes import Node, NodeState
 from sim.iaas.pools import NodePool
 from sim.kernel.context import Context
-from sim.paas.autoscaling import cluster_autoscaler
-from sim.paas.autoscaling.cluster_autoscaler import UNNEEDED
+from sim.paas.autoscaling import scale_down
+from sim.paas.autoscaling.scale_down import UNNEEDED
 from sim.paas.nodescaling import PlannedScaleUp
 from sim.paas.policies.node_scaling import Shrink, Shrinking
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from sim.paas.scheduler import Scheduler
 
 _THERE = (NodeState.READY, NodeState.DRAINING)
+
+#: Seconds until an eviction that was refused is asked for again.
+RETRY = 10.0
 
 
 class NodeDrain:
@@ -53,16 +57,18 @@ class NodeDrain:
         self._pace = policy.look
         self._scale_up = scale_up
         self._evict_jobs: bool = getattr(policy, "evict_jobs", False)
-        self._termination: float = getattr(policy, "termination", inf)
+        self._patience: float = getattr(policy, "eviction_timeout", inf)
+        self._termination: float = getattr(policy, "graceful_termination", inf)
+        self._failed = getattr(policy, "failed", None)
         self._rows = ctx.recorder.table("node_scaling")
         self._name: str = getattr(policy, "policy", "")
         self._told: dict[str, str] = {}
         self._going: dict[int, str] = {}
         #: Nodes that go when the node of that number is ready.
         self._replacing: dict[int, Shrink] = {}
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: object = None
         self._events = 0
-        self._nodes: list[cluster_autoscaler.Node] = []
+        self._nodes: list[scale_down.Node] = []
         self._cluster.listen(self._on_event)
         self._next()
 
@@ -81,12 +87,12 @@ class NodeDrain:
             self._carry_out(shrink)
         self._next()
 
-    def _seen(self) -> list[cluster_autoscaler.Node]:
+    def _seen(self) -> list[scale_down.Node]:
         """The nodes as the rules see them; the same list as long as nothing has changed."""
-        stamp = (self._scheduler.roster.changes, self._events)
+        view = self._scale_up.pods
+        stamp = (self._scheduler.roster.changes, self._events, view.allowances())
         if stamp != self._stamp:
             self._stamp = stamp
-            view = self._scale_up.pods
             there = [node for node in self._cluster.nodes if node.state in _THERE]
             for node in there:
                 for unit in node.units.values():
@@ -96,8 +102,8 @@ class NodeDrain:
                 view.node(
                     node,
                     evict_jobs=self._evict_jobs,
-                    protected=self._fixed(node) or node.name in going,
-                    stays=node.state is NodeState.READY and node.name not in going,
+                    protected=self._fixed(node),
+                    going=node.state is not NodeState.READY or node.name in going,
                 )
                 for node in there
             ]
@@ -105,9 +111,9 @@ class NodeDrain:
 
     def _fixed(self, node: Node) -> bool:
         pool = self._pools.get(node.pool)
-        return pool is None or len(pool.nodes) <= pool.minimum or node.state is not NodeState.READY
+        return pool is None or len(pool.nodes) <= pool.minimum
 
-    def _record(self, nodes: Sequence[cluster_autoscaler.Node], shrink: Shrink) -> None:
+    def _record(self, nodes: Sequence[scale_down.Node], shrink: Shrink) -> None:
         """Write what has changed since the last look."""
         now = self._kernel.now
         going = set(shrink.remove)
@@ -117,7 +123,7 @@ class NodeDrain:
                 continue
             self._told[node.name] = reason
             action = "unneeded" if reason == UNNEEDED else "kept"
-            used = cluster_autoscaler.utilisation(node)
+            used = scale_down.utilisation(node)
             self._rows.add((now, self._name, node.group, node.name, action, 1, used, reason))
 
     def _carry_out(self, shrink: Shrink) -> None:
@@ -140,24 +146,47 @@ class NodeDrain:
         now = self._kernel.now
         for node in nodes:
             reason = shrink.reasons.get(node.name, "")
-            used = cluster_autoscaler.utilisation(seen[node.name]) if node.name in seen else nan
+            used = scale_down.utilisation(seen[node.name]) if node.name in seen else nan
             action = "drain" if node.units else "removed"
             self._rows.add((now, self._name, node.pool, node.name, action, 1, used, reason))
             self._going[node.index] = reason
         # All at once, so that none takes what another loses.
         self._cluster.set_states(nodes, NodeState.DRAINING)
         for node in nodes:
-            for unit in list(node.units.values()):
-                if unit.node is not node:
-                    continue
-                if unit.on_drained is not None:
-                    unit.on_drained(unit)
-                else:
-                    self._scheduler.preempt(unit.group, "node-scaled-down")
-            if node.index in self._going:
-                self._finish(node)
-                if node.index in self._going and self._termination < inf:
-                    self._kernel.call_in(self._termination, self._cut, node)
+            self._evict(node, now)
+
+    def _evict(self, node: Node, since: float) -> None:
+        """Take off what may go; what a disruption budget holds is asked again later, up to a limit."""
+        if node.index not in self._going or node.state is not NodeState.DRAINING:
+            return
+        held = False
+        for unit in list(node.units.values()):
+            if unit.node is not node:
+                continue
+            if unit.guard is not None and not unit.guard.lets_go(unit):
+                held = True
+            elif unit.on_drained is not None:
+                unit.on_drained(unit)
+            else:
+                self._scheduler.preempt(unit.group, "node-scaled-down")
+        if held and self._kernel.now - since >= self._patience:
+            self._let_off(node)
+        elif held:
+            self._kernel.call_in(RETRY, self._evict, node, since)
+        elif node.index in self._going:
+            self._finish(node)
+            if node.index in self._going and self._termination < inf:
+                self._kernel.call_in(self._termination, self._cut, node)
+
+    def _let_off(self, node: Node) -> None:
+        """The budget holds it for too long: it takes units again."""
+        now = self._kernel.now
+        del self._going[node.index]
+        self._told.pop(node.name, None)
+        self._rows.add((now, self._name, node.pool, node.name, "failed", 1, nan, "disruption-budget"))
+        self._cluster.set_state(node, NodeState.READY)
+        if self._failed is not None:
+            self._failed(now)
 
     def _finish(self, node: Node) -> None:
         """Give back a node that has become empty."""

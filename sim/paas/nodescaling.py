@@ -122,7 +122,7 @@ class PlannedScaleUp(ScaleUp):
         return self._backoff is not None and bool(self._backoff.blocks(pool.path, now))
 
     def _on_event(self, event: str, node: Node) -> None:
-        if event == "ready" and self._backoff is not None:
+        if event == "ready" and self._backoff is not None and node.first_ready == self._kernel.now:
             self._backoff.worked(node.pool)
 
     def _left(self) -> list[Pod]:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sim.iaas.resources import Resources
-from sim.paas.autoscaling import cluster_autoscaler
+from sim.paas.autoscaling import scale_down
 from sim.paas.autoscaling.packing import Pod
 from sim.paas.placement import Placer
-from sim.paas.units import Shape, Unit
+from sim.paas.units import Guard, Shape, Unit
 
 if TYPE_CHECKING:
     from sim.iaas.nodes import Node
@@ -32,6 +32,7 @@ class PodView:
         self._suitable = suitable
         self._labels: dict[Shape, str] = {}
         self._samples: dict[str, tuple[Unit, list[bool]]] = {}
+        self._guards: dict[str, Guard] = {}
 
     def pod(self, unit: Unit, *, movable: bool = True) -> Pod:
         """A unit as a pod."""
@@ -39,20 +40,29 @@ class PodView:
         if label is None:
             label = self._labels[unit.shape] = f"shape-{len(self._labels)}"
             self._samples[label] = (unit, self._suitable(unit))
-        return Pod(str(unit.id), amounts(unit.resources), {label: ""}, owner=label, movable=movable)
+        budgets: dict[str, int] = {}
+        if unit.guard is not None:
+            self._guards[unit.owner] = unit.guard
+            budgets[unit.owner] = unit.guard.allowed()
+        name, requests = str(unit.id), amounts(unit.resources)
+        return Pod(name, requests, {label: ""}, owner=label, movable=movable, budgets=budgets)
+
+    def allowances(self) -> list[int]:
+        """What the disruption budgets seen so far allow at present."""
+        return [guard.allowed() for guard in self._guards.values()]
 
     def of_pool(self, index: int) -> dict[str, str]:
         """Labels of an empty node of a pool."""
         return {label: "" for label, (_, suits) in self._samples.items() if suits[index]}
 
-    def node(self, node: Node, *, evict_jobs: bool, protected: bool, stays: bool) -> cluster_autoscaler.Node:
+    def node(self, node: Node, *, evict_jobs: bool, protected: bool, going: bool) -> scale_down.Node:
         """A node with its pods; `learn` all units first, so that it carries their labels.
 
         Args:
             node: the node.
             evict_jobs: whether workers of jobs may move.
             protected: whether it may not go.
-            stays: whether it takes pods.
+            going: whether it is on its way out.
         """
         pods = [
             self.pod(unit, movable=unit.on_drained is not None or evict_jobs) for unit in node.units.values()
@@ -61,7 +71,7 @@ class PodView:
             label: "" for label, (unit, _) in self._samples.items() if self._placer.allowed(unit)[node.index]
         }
         capacity = amounts(node.type.capacity)
-        return cluster_autoscaler.Node(node.name, node.pool, capacity, pods, labels, stays, protected)
+        return scale_down.Node(node.name, node.pool, capacity, pods, labels, protected=protected, going=going)
 
     def learn(self, unit: Unit) -> None:
         """Know a unit's shape, so that nodes carry its label."""

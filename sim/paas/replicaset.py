@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sim.errors import StratusError
 from sim.iaas.resources import Resources
+from sim.paas.autoscaling.disruption import DisruptionBudget
 from sim.paas.coldstart import ColdStart, Startup
 from sim.paas.gauge import Gauge
 from sim.paas.levels import LevelReplica
@@ -88,6 +89,7 @@ class ReplicaSet:
         drain_timeout: float | None,
         planned_lead: float | None,
         warm: bool,
+        disruption: DisruptionBudget | None = None,
     ) -> None:
         recorder, now = service.ctx.recorder, service.ctx.kernel.now
         self._service = service
@@ -100,6 +102,7 @@ class ReplicaSet:
         self._drain_timeout = drain_timeout
         self._planned_lead = startup.shortest if planned_lead is None else planned_lead
         self._warm = warm
+        self._disruption = disruption
         self._rows = recorder.table("units")
         self._replicas: dict[int, Replica] = {}
         self._warming: set[int] = set()
@@ -147,10 +150,28 @@ class ReplicaSet:
             for replica in self._leavers()[:-change]:
                 self._remove(replica)
 
-    def request(self, cores: float) -> None:
-        """Let new replicas ask for so many cores."""
-        if cores != self.demand.resources.cpu:
-            self.demand = replace(self.demand, resources=self.demand.resources._replace(cpu=cores))
+    def request(self, cores: float, memory: float) -> None:
+        """Let new replicas ask for so many cores and bytes."""
+        wished = self.demand.resources._replace(cpu=cores, memory=memory)
+        if wished != self.demand.resources:
+            self.demand = replace(self.demand, resources=wished)
+
+    # ------------------------------------------------------------ who may be taken off
+
+    def allowed(self) -> int:
+        """Ready replicas that the disruption budget lets go now."""
+        if self._disruption is None:
+            return len(self.ready)
+        return self._disruption.allowed(len(self.ready), self.wanted)
+
+    def lets_go(self, unit: Unit) -> bool:
+        """Whether this one may be evicted: one that is not ready may unless too few others are."""
+        state = self._replicas[unit.id].state
+        if self._disruption is None or state is ReplicaState.DRAINING:
+            return True
+        if state is ReplicaState.READY:
+            return self.allowed() > 0
+        return len(self.ready) >= self._disruption.desired(self.wanted)
 
     def _leavers(self) -> list[Replica]:
         """Those that could go, who goes first first."""
@@ -177,6 +198,7 @@ class ReplicaSet:
             on_bound=self._bound,
             on_evicted=self._evicted,
             on_drained=self._move,
+            guard=None if self._disruption is None else self,
         )
         self._scheduler.submit(Group([unit], priority=demand.priority))
         kind = _kind(self._service.engine)
@@ -199,6 +221,17 @@ class ReplicaSet:
         if replica.state is not ReplicaState.DRAINING:
             self._remove(replica)
             self._add()
+
+    def kill(self, replica: Replica, reason: str) -> None:
+        """A ready replica dies: its calls fail, and another one is asked for."""
+        now = self._kernel.now
+        self.ready.remove(replica)
+        self._ready_series.set(len(self.ready))
+        calls = replica.clear(now)
+        self.retire(replica, reason)
+        self._add()
+        for call in calls:
+            self._service.give_up(call, FAILED, reason, now)
 
     def _cut(self, replica: Replica) -> None:
         """The drain time-out is over."""

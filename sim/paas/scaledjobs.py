@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scaled:
-    """How items become jobs: the rules, and seconds between two looks at the queue."""
+    """How items become jobs: the rules, seconds between two looks at the queue, and items per job."""
 
     rules: keda_jobs.ScaledJob
     polling: float = 30.0
+    target: float = 1.0
 
 
 class WorkItems:
@@ -55,7 +56,8 @@ class WorkItems:
         self._due = False
         pending = sum(job.group is None or not job.group.live for job in self._started.values())
         queue = len(self._items) + pending
-        count = keda_jobs.jobs_to_start(self._scaled.rules, queue, 1.0, len(self._started), pending)
+        scaled = self._scaled
+        count = keda_jobs.jobs_to_start(scaled.rules, queue, scaled.target, len(self._started), pending)
         for _ in range(min(count, len(self._items))):
             job = self._items.popleft()
             self._started[job.id] = job

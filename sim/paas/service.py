@@ -19,6 +19,7 @@ from sim.errors import StratusError
 from sim.iaas.resources import Resources
 from sim.kernel.context import Context
 from sim.kernel.lines import FifoLine
+from sim.paas.autoscaling.disruption import DisruptionBudget
 from sim.paas.calls import Batch, Call
 from sim.paas.coldstart import Artifact, Startup
 from sim.paas.gauge import Gauge
@@ -79,6 +80,7 @@ class Service:
         planned_lead: seconds from asking for a replica to its first call, as long as none was measured;
             None: loading and warm-up alone.
         vertical: what is done about the cores its replicas ask for; None: nothing.
+        disruption: how many replicas a node autoscaler may take off at a time; None: any.
         arrivals: calls per second that will come, by bins of a width in seconds, for the oracle.
         sharing: what it means that replicas have shares of one accelerator; None: nothing.
         warm: whether the initial replicas that find a place at once are ready at once.
@@ -131,6 +133,7 @@ class Service:
         planned_lead: float | None = None,
         arrivals: Callable[[float], Floats] | None = None,
         vertical: Vertical | None = None,
+        disruption: DisruptionBudget | None = None,
         warm: bool = True,
         sharing: Sharing | None = None,
     ) -> None:
@@ -178,6 +181,7 @@ class Service:
             drain_timeout=drain_timeout,
             planned_lead=planned_lead,
             warm=warm,
+            disruption=disruption,
         )
         self._ready = self.replica_set.ready
         self.scaling = (

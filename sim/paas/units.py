@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import inf, nan
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sim.iaas.resources import Resources
 from sim.paas.rules import NO_RULES, Rules
@@ -19,6 +19,16 @@ Shape = tuple[Resources, str | None, frozenset[str] | None, str | None, float, R
 
 #: What of a running time a policy looks at: what the user stated, or what nobody can know before.
 Knows = Literal["estimate", "truth"]
+
+
+class Guard(Protocol):
+    """Says how many units of an owner may be taken off their nodes, where a disruption budget does."""
+
+    def allowed(self) -> int:
+        """Units that may go now."""
+
+    def lets_go(self, unit: Unit) -> bool:
+        """Whether this one may go now."""
 
 
 def _nothing(*_: object) -> None:
@@ -43,6 +53,7 @@ class Unit:
         on_evicted: called with the unit and a reason after its node was lost; it has no node then.
         on_drained: called with the unit to have it leave its node in peace and be placed anew; None: it
             cannot move by itself.
+        guard: says whether it may be drained; None: always.
 
     `id` is given by the scheduler at submission. The moments `submitted` to `ended` are NaN until
     they come; the scheduler writes `submitted` and `bound`, the owner the others.
@@ -56,6 +67,7 @@ class Unit:
         "devices",
         "ended",
         "group",
+        "guard",
         "id",
         "kind",
         "loaded",
@@ -93,6 +105,7 @@ class Unit:
         on_bound: Callable[[Unit], Any] | None = None,
         on_evicted: Callable[[Unit, str], Any] | None = None,
         on_drained: Callable[[Unit], Any] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.id = -1
         self.kind = kind
@@ -108,6 +121,7 @@ class Unit:
         self.on_bound: Callable[[Unit], Any] = on_bound or _nothing
         self.on_evicted: Callable[[Unit, str], Any] = on_evicted or _nothing
         self.on_drained = on_drained
+        self.guard = guard
         #: Filters may look at these attributes only: the scheduler remembers answers by shape.
         self.shape: Shape = (resources, site, pools, device, accelerator_memory, rules)
         self.node: Node | None = None

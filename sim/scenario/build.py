@@ -29,6 +29,7 @@ from sim.kernel.outcome import Outcome
 from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
 from sim.paas.autoscaling import keda_jobs
+from sim.paas.autoscaling.disruption import DisruptionBudget
 from sim.paas.jobs import JobClass, Jobs
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.quota.ledger import Ledger
@@ -42,7 +43,7 @@ from sim.paas.service import Service
 from sim.paas.sharing import Sharing
 from sim.paas.speed import Speed
 from sim.paas.topology import SPANS
-from sim.paas.vertical import Vertical
+from sim.paas.vertical import Memory, Vertical
 from sim.registry import fresh
 from sim.saas import future
 from sim.saas.application import Application
@@ -305,6 +306,7 @@ def _service(platform: Platform, name: str) -> Service:
         autoscaler=wanted.autoscaler,
         scrape=_scrape(wanted.scrape),
         vertical=_vertical(wanted.vertical),
+        disruption=_disruption(wanted.disruption_budget),
         planned_lead=_planned_lead(platform, wanted, weights),
         arrivals=partial(_future, platform, name),
         sharing=platform.sharing,
@@ -413,7 +415,22 @@ def _jobs(platform: Platform) -> Jobs:
 def _vertical(wanted: VerticalPolicy | None) -> Vertical | None:
     if wanted is None:
         return None
-    return Vertical(wanted.mode, wanted.min, inf if wanted.max is None else wanted.max)
+    use = wanted.memory
+    memory = None
+    if use is not None:
+        memory = Memory(use.base, use.per_call, use.min, inf if use.max is None else use.max)
+    return Vertical(wanted.mode, wanted.min, inf if wanted.max is None else wanted.max, memory)
+
+
+def _disruption(wanted: spec.DisruptionBudget | None) -> DisruptionBudget | None:
+    if wanted is None:
+        return None
+    return DisruptionBudget(_pods(wanted.min_available), _pods(wanted.max_unavailable))
+
+
+def _pods(wanted: int | str | None) -> int | float | None:
+    """A number of pods as it is, a text such as 50% as a share."""
+    return float(wanted.removesuffix("%")) / 100.0 if isinstance(wanted, str) else wanted
 
 
 def _scaled(wanted: ScaledJob | None) -> Scaled | None:
@@ -424,8 +441,9 @@ def _scaled(wanted: ScaledJob | None) -> Scaled | None:
         strategy=wanted.strategy,
         deduction=wanted.deduction,
         running_share=wanted.running_share,
+        activation=wanted.activation,
     )
-    return Scaled(rules, wanted.polling)
+    return Scaled(rules, wanted.polling, wanted.target)
 
 
 def _speed(wanted: spec.JobClass) -> Speed:

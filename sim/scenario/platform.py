@@ -26,6 +26,10 @@ from sim.units import Bytes, BytesPerSecond, Cores, Fraction, PositiveSeconds, Q
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "fp8", "int8", "fp4", "int4"]
 
+#: A number of pods, or a share of them such as `50%`, as Kubernetes writes both.
+PodsOrShare = (
+    Annotated[int, Ge(0), Le(1_000_000)] | Annotated[str, Field(pattern=r"^(100|\d{1,2})(\.\d+)?%$")]
+)
 Priority = Annotated[int, Ge(-1_000_000), Le(1_000_000)]
 
 
@@ -238,8 +242,23 @@ class Scrape(Spec):
     missing: Fraction = Field(default=0.0, description="share of the samples that get lost")
 
 
+class MemoryUse(Spec):
+    """What a replica uses of its memory; one that uses more than it asked for is killed within a minute."""
+
+    base: Bytes = Field(description="memory of a replica without calls")
+    per_call: Bytes = Field(default=0.0, description="memory of each call that waits or is served in it")
+    min: Bytes = Field(default=0.0, description="least memory recommended")
+    max: Bytes | None = Field(default=None, description="most memory recommended; no bound unless given")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> MemoryUse:
+        if self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min:g} bytes) is above max ({self.max:g})")
+        return self
+
+
 class VerticalPolicy(Spec):
-    """Cores that replicas ask for, as the VPA recommends; how fast a replica is does not depend on them."""
+    """What replicas ask for, as the VPA recommends; how fast a replica is does not depend on it."""
 
     mode: Literal["Off", "Initial", "Recreate"] = Field(
         default="Off",
@@ -247,11 +266,31 @@ class VerticalPolicy(Spec):
     )
     min: Cores = Field(default=0.0, description="least cores recommended")
     max: Cores | None = Field(default=None, description="most cores recommended; no bound unless given")
+    memory: MemoryUse | None = Field(
+        default=None, description="memory that replicas use, and its bounds; not looked at unless given"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> VerticalPolicy:
         if self.max is not None and self.min > self.max:
             raise ValueError(f"min ({self.min:g}) is above max ({self.max:g})")
+        return self
+
+
+class DisruptionBudget(Spec):
+    """A PodDisruptionBudget: what node autoscalers and the VPA leave alone; give one of both."""
+
+    min_available: PodsOrShare | None = Field(
+        default=None, description="ready replicas that stay, as a number or a share such as 50%"
+    )
+    max_unavailable: PodsOrShare | None = Field(
+        default=None, description="replicas that may be missing, as a number or a share such as 25%"
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> DisruptionBudget:
+        if (self.min_available is None) == (self.max_unavailable is None):
+            raise ValueError("give either `min_available` or `max_unavailable`")
         return self
 
 
@@ -281,6 +320,9 @@ class Service(Spec):
     )
     vertical: VerticalPolicy | None = Field(
         default=None, description="vertical scaling; replicas ask for `resources` unless given"
+    )
+    disruption_budget: DisruptionBudget | None = Field(
+        default=None, description="replicas that may be taken off their nodes at a time; any unless given"
     )
     scrape: Scrape | None = Field(
         default=None, description="how the autoscaler's view is measured; the present state unless given"
@@ -348,6 +390,12 @@ class ScaledJob(Spec):
         default="default", description="how jobs that run or wait for nodes are taken off"
     )
     max: Workers = Field(default=100, description="jobs that may be there at a time")
+    target: Annotated[float, Gt(0), Le(1e9)] = Field(
+        default=1.0, description="items in the queue per job that is started"
+    )
+    activation: Annotated[float, Ge(0), Le(1e9)] = Field(
+        default=0.0, description="the queue must be longer than this for any job to start"
+    )
     polling: PositiveSeconds = Field(default=30.0, description="between two looks at the queue")
     deduction: Annotated[int, Ge(0), Le(1_000_000)] = Field(
         default=0, description="of strategy custom: items that need no job"

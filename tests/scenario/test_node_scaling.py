@@ -1,5 +1,7 @@
 """Pools that grow by the plan of a node autoscaler, from the YAML text to the nodes table."""
 
+from itertools import pairwise
+
 import pytest
 
 from sim.errors import ScenarioError
@@ -129,6 +131,7 @@ platform:
       replicas: {{initial: {replicas}, min: 0, max: 20}}
       autoscaler: {autoscaler}
       drain_timeout: 1min
+      {budget}
 {more}
 applications:
   users:
@@ -148,7 +151,7 @@ JOB = """
 """
 
 
-def shrunk(policy, *, small=4, large=0, replicas=10, autoscaler=FEWER, more="", boot="30s"):
+def shrunk(policy, *, small=4, large=0, replicas=10, autoscaler=FEWER, more="", boot="30s", budget=""):
     text = DOWN.format(
         policy=policy,
         small=small,
@@ -157,6 +160,7 @@ def shrunk(policy, *, small=4, large=0, replicas=10, autoscaler=FEWER, more="", 
         autoscaler=autoscaler,
         more=more,
         boot=boot,
+        budget=f"disruption_budget: {budget}" if budget else "",
     )
     outcome = simulate(text)
     calls = rows(outcome, "calls")
@@ -192,7 +196,7 @@ def test_little_used_nodes_are_drained_one_by_one_after_being_unneeded():
 
 def test_why_nodes_are_kept_is_recorded_at_each_change():
     kept = [(row["time"], row["reason"]) for row in actions(shrunk("cluster-autoscaler"), "kept")]
-    assert kept == [(10.0, "well used")] * 4 + [(3600.0, "takes in pods of others"), (4230.0, "protected")]
+    assert kept == [(10.0, "well used")] * 4 + [(3600.0, "takes in pods of others"), (4220.0, "protected")]
 
 
 @pytest.mark.parametrize(
@@ -251,3 +255,59 @@ def test_a_scale_up_holds_removal_back_for_ten_minutes():
     outcome = shrunk("{policy: cluster-autoscaler, unneeded: 0s}", small=1, replicas=10)
     added = max(row["time"] for row in actions(outcome, "grow"))
     assert removed(outcome)[0][0] >= added + 600
+
+
+@pytest.mark.parametrize(
+    ("budget", "count"),
+    [
+        ("{min_available: 1}", 3),
+        ("{max_unavailable: 1}", 3),
+        ("{max_unavailable: 10%}", 3),  # rounded up: one of two
+        ("{min_available: 2}", 2),  # the empty nodes only
+        ("{min_available: 100%}", 2),
+        ("{max_unavailable: 0}", 2),
+    ],
+)
+@pytest.mark.parametrize("policy", ["cluster-autoscaler", "karpenter"])
+def test_disruption_budgets_keep_nodes(policy, budget, count):
+    outcome = shrunk(policy, budget=budget)
+    assert len(removed(outcome)) == count
+    if policy == "cluster-autoscaler" and count == 2:
+        reasons = [row["reason"] for row in actions(outcome, "kept")]
+        assert "a disruption budget holds its pods" in reasons
+
+
+def test_a_node_is_drained_no_faster_than_its_budget_lets():
+    # Three replicas on each large node; those of one go one at a time, when the last is ready anew.
+    policy = "{policy: cluster-autoscaler, eviction_timeout: 1h}"
+    budget = "{max_unavailable: 1}\n      warmup: 5min"
+    outcome = shrunk(policy, small=1, large=2, replicas=6, autoscaler="fixed", budget=budget)
+    began = actions(outcome, "drain")[0]["time"]
+    starts = sorted(row["submitted"] for row in rows(outcome, "units") if row["submitted"] >= began)
+    assert len(starts) >= 2
+    assert starts[0] == began
+    assert all(later - sooner >= 300 for sooner, later in pairwise(starts))
+    assert actions(outcome, "failed") == []
+    assert len(removed(outcome)) >= 1
+
+
+def test_a_node_that_the_budget_holds_for_too_long_stays_and_nothing_goes_for_a_while():
+    policy = (
+        "{policy: cluster-autoscaler, eviction_timeout: 30s, delay_after_failure: 40min, unneeded: 1min, "
+        "delay_after_add: 0s}"
+    )
+    budget = "{max_unavailable: 1}\n      warmup: 10min"
+    outcome = shrunk(policy, small=1, large=2, replicas=6, autoscaler="fixed", budget=budget)
+    failed = actions(outcome, "failed")
+    assert {row["reason"] for row in failed} == {"disruption-budget"}
+    began, ended = actions(outcome, "drain")[0]["time"], failed[0]["time"]
+    assert ended == pytest.approx(began + 30.0)
+    later = [row["time"] for row in actions(outcome, "drain") if row["time"] > ended]
+    assert later
+    assert later[0] >= ended + 2400
+
+
+def test_no_more_nodes_are_on_their_way_out_than_allowed():
+    outcome = shrunk("{policy: cluster-autoscaler, most_at_once: 1}")
+    moments = [row["time"] for row in actions(outcome, "removed") + actions(outcome, "drain")]
+    assert len(moments) == len(set(moments)) == 3

@@ -128,7 +128,7 @@ def requested(pod: Pod, resource: str, container: str = "") -> int:
     """What a pod, or one container of it, requests (thousandths).
 
     Raises:
-        MetricError: a container that counts requests none.
+        MetricError: a container that counts requests none, or there is none of that name.
     """
     if not container and resource in pod.requests:
         return pod.requests[resource]
@@ -138,4 +138,6 @@ def requested(pod: Pod, resource: str, container: str = "") -> int:
             if resource not in each.requests:
                 raise MetricError(f"missing request for {resource} in container {each.name} of {pod.name}")
             total += each.requests[resource]
+    if container and all(each.name != container for each in pod.containers):
+        raise MetricError(f"container {container} not found in {pod.name}")
     return total

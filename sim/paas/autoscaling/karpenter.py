@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sim.paas.autoscaling.packing import Pod, Template, fits, take
+from sim.paas.autoscaling.packing import Pod, Room, Template, fits, take
 
 #: Seconds without a new pod, and seconds since the first, after which a batch of pods is closed.
 BATCH_IDLE = 1.0
@@ -70,22 +70,36 @@ def disruption_cost(node: Node) -> float:
 def provision(pods: Sequence[Pod], types: Sequence[Template]) -> list[tuple[Template, list[Pod]]]:
     """New nodes for a batch of pods, and which pods each takes.
 
-    Pods in order of size (CPU, then memory), each onto the first planned node of which a type is
-    left that takes all its pods together; of each plan's types the cheapest is bought.
+    Pods in order of size (CPU, then memory), each onto the planned node with the fewest pods of which
+    a type is left that takes all its pods together; of each plan's types the cheapest is bought.
     """
-    plans: list[tuple[list[Template], list[Pod]]] = []
+    plans: list[tuple[list[tuple[Template, dict[str, float]]], list[Pod]]] = []
     order = sorted(pods, key=lambda pod: (-pod.requests.get("cpu", 0.0), -pod.requests.get("memory", 0.0)))
+    empty = [(each, dict(each.capacity)) for each in types]
     for pod in order:
-        for index, (suited, held) in enumerate(plans):
-            left = [each for each in suited if _takes(each, [*held, pod])]
+        for index in sorted(range(len(plans)), key=lambda index: len(plans[index][1])):
+            left = _takers(plans[index][0], pod)
             if left:
-                plans[index] = (left, [*held, pod])
+                plans[index] = (left, [*plans[index][1], pod])
                 break
         else:
-            suited = [each for each in types if _takes(each, [pod])]
+            suited = _takers(empty, pod)
             if suited:
                 plans.append((suited, [pod]))
-    return [(min(suited, key=lambda each: each.price), held) for suited, held in plans]
+    return [(min(suited, key=lambda each: each[0].price)[0], held) for suited, held in plans]
+
+
+def _takers(
+    types: Sequence[tuple[Template, dict[str, float]]], pod: Pod
+) -> list[tuple[Template, dict[str, float]]]:
+    """The types, with what is free on a node of each, that take one pod more; with that pod on it."""
+    found = []
+    for template, free in types:
+        if fits(pod, free, template.labels):
+            rest = dict(free)
+            take(pod, rest)
+            found.append((template, rest))
+    return found
 
 
 def _takes(template: Template, pods: Sequence[Pod]) -> bool:
@@ -103,9 +117,16 @@ def allowed_disruptions(nodes: int, disrupting: int = 0, percent: float = 10.0) 
 
 
 def candidates(nodes: Sequence[Node]) -> list[Node]:
-    """Nodes that may go, those whose price saves most per disruption first."""
-    able = [node for node in nodes if node.able and all(pod.movable for pod in node.moving())]
+    """Nodes that may go, those whose price saves most per disruption first.
+
+    Not one with a pod that cannot move, or that a disruption budget holds at present.
+    """
+    able = [node for node in nodes if node.able and _lets_go(node)]
     return sorted(able, key=lambda node: -node.template.price / disruption_cost(node))
+
+
+def _lets_go(node: Node) -> bool:
+    return all(pod.movable and min(pod.budgets.values(), default=1) > 0 for pod in node.moving())
 
 
 def emptiness(nodes: Sequence[Node], budget: int) -> Command | None:
@@ -114,47 +135,60 @@ def emptiness(nodes: Sequence[Node], budget: int) -> Command | None:
     return Command(empty) if empty else None
 
 
-def replace(gone: Sequence[Node], nodes: Sequence[Node], types: Sequence[Template]) -> Command | None:
+class Fleet:
+    """Nodes and what is free on them, for trials of what could go.
+
+    Args:
+        nodes: all nodes.
+    """
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self._index = {node.name: index for index, node in enumerate(nodes)}
+        free = []
+        for node in nodes:
+            amounts = dict(node.template.capacity)
+            for pod in node.pods:
+                take(pod, amounts)
+            free.append(amounts)
+        self._room = Room(free, [{**node.template.labels, **node.labels} for node in nodes])
+        for index, node in enumerate(nodes):
+            if not node.open:
+                self._room.close(index)
+
+    def left(self, gone: Sequence[Node]) -> list[Pod]:
+        """Pods of these nodes that the others do not take."""
+        pods = [pod for node in gone for pod in node.moving()]
+        return self._room.seat(pods, without=[self._index[node.name] for node in gone])[1]
+
+
+def replace(gone: Sequence[Node], fleet: Fleet, types: Sequence[Template]) -> Command | None:
     """Whether these nodes can go at a saving: their pods fit on the others, or on one cheaper node more.
 
     Args:
         gone: the candidates.
-        nodes: all nodes.
+        fleet: all nodes.
         types: what could be bought.
     """
-    names = {node.name for node in gone}
-    kept = [node for node in nodes if node.open and node.name not in names]
-    free = []
-    for node in kept:
-        amounts = dict(node.template.capacity)
-        for pod in node.pods:
-            take(pod, amounts)
-        free.append(amounts)
-    left = []
-    for pod in (pod for node in gone for pod in node.moving()):
-        for node, amounts in zip(kept, free, strict=True):
-            if fits(pod, amounts, {**node.template.labels, **node.labels}):
-                take(pod, amounts)
-                break
-        else:
-            left.append(pod)
+    left = fleet.left(gone)
+    names = sorted(node.name for node in gone)
     if not left:
-        return Command(sorted(names))
+        return Command(names)
     price = sum(node.template.price for node in gone)
     cheaper = [each for each in types if each.price < price and _takes(each, left)]
     if not cheaper:
         return None
-    return Command(sorted(names), min(cheaper, key=lambda each: each.price))
+    return Command(names, min(cheaper, key=lambda each: each.price))
 
 
-def multi_node(nodes: Sequence[Node], types: Sequence[Template], budget: int) -> Command | None:
+def multi_node(fleet: Fleet, types: Sequence[Template], budget: int) -> Command | None:
     """The longest prefix of the candidates that can go together, by bisection; two nodes at least."""
-    able = [node for node in candidates(nodes) if node.moving()][: min(budget, MOST_CANDIDATES)]
+    able = [node for node in candidates(fleet.nodes) if node.moving()][: min(budget, MOST_CANDIDATES)]
     low, high = 2, len(able)
     best = None
     while low <= high:
         middle = (low + high) // 2
-        command = replace(able[:middle], nodes, types)
+        command = replace(able[:middle], fleet, types)
         if command is not None:
             best, low = command, middle + 1
         else:
@@ -162,12 +196,12 @@ def multi_node(nodes: Sequence[Node], types: Sequence[Template], budget: int) ->
     return best
 
 
-def single_node(nodes: Sequence[Node], types: Sequence[Template], budget: int) -> Command | None:
+def single_node(fleet: Fleet, types: Sequence[Template], budget: int) -> Command | None:
     """The first candidate that can go alone."""
     if budget < 1:
         return None
-    for node in candidates(nodes):
-        command = replace([node], nodes, types) if node.moving() else None
+    for node in candidates(fleet.nodes):
+        command = replace([node], fleet, types) if node.moving() else None
         if command is not None:
             return command
     return None
@@ -202,7 +236,8 @@ def consolidate(
     command = emptiness(nodes, budget)
     if command is not None or policy == "WhenEmpty":
         return command
-    return multi_node(nodes, types, budget) or single_node(nodes, types, budget)
+    fleet = Fleet(nodes)
+    return multi_node(fleet, types, budget) or single_node(fleet, types, budget)
 
 
 def _within(nodes: Sequence[Node], spare: Mapping[str, int]) -> list[Node]:

@@ -53,32 +53,56 @@ class Usage:
     samples: int = 0
     _window_end: float = -inf
     _peak: float = 0.0
+    _oom_peak: float = 0.0
 
     def add_cpu(self, cores: float, request: float, now: float) -> None:
-        """A CPU sample, weighed by what was requested at the time."""
+        """A CPU sample, weighed by what was requested at the time; one from before the last is dropped."""
+        if now < self.last:
+            return
         self.cpu.add(cores, max(LEAST_WEIGHT, request), now)
         self.first, self.last = min(self.first, now), max(self.last, now)
         self.samples += 1
 
     def add_memory(self, used: float, now: float) -> None:
         """A memory sample: only the peak of each window counts."""
+        if self._raise(used, now):
+            self._peak = used
+
+    def add_oom(self, request: float, now: float, most: float = inf) -> bool:
+        """The container was killed for want of memory: it needs more than its request and its peak.
+
+        Args:
+            request: bytes it had.
+            now: moment (s).
+            most: bytes it could have at all.
+
+        Returns:
+            False if that was before the window of the present peak and does not count.
+        """
+        if now < self._window_end - PEAK_WINDOW:
+            return False
+        # What an earlier kill was raised to is no use that was seen, else the sample would run away.
+        used = max(request, self._peak)
+        needed = min(most, max(used + OOM_STEP, used * OOM_FACTOR))
+        if self._raise(needed, now):
+            self._oom_peak = needed
+        return True
+
+    def _raise(self, used: float, now: float) -> bool:
+        """Put a sample in place of the window's peak; whether it is above that."""
+        peak = max(self._peak, self._oom_peak)
         if now >= self._window_end:
             if self._window_end == -inf:
                 self._window_end = now
             windows = int((now - self._window_end) / PEAK_WINDOW) + 1
             self._window_end += windows * PEAK_WINDOW
-            self._peak = 0.0
-        elif used <= self._peak:
-            return
-        else:
-            self.memory.subtract(self._peak, 1.0, self._window_end)
+            self._peak = self._oom_peak = peak = 0.0
+        if used <= peak:
+            return False
+        if peak > 0.0:
+            self.memory.subtract(peak, 1.0, self._window_end)
         self.memory.add(used, 1.0, self._window_end)
-        self._peak = used
-
-    def add_oom(self, request: float, now: float) -> None:
-        """The container was killed for want of memory: it needs more than its request and its peak."""
-        used = max(request, self._peak)
-        self.add_memory(max(used + OOM_STEP, used * OOM_FACTOR), now)
+        return True
 
     @property
     def confidence(self) -> float:
@@ -102,13 +126,17 @@ def recommend(usage: Usage, containers: int = 1) -> tuple[Range, Range]:
     )
 
 
+def doubt(confidence: float, multiplier: float, exponent: float) -> float:
+    """Factor on an estimate for the length of its history: (1 + multiplier / confidence)^exponent."""
+    if confidence > 0.0:
+        return float((1.0 + multiplier / confidence) ** exponent)
+    return inf if exponent > 0.0 else 0.0
+
+
 def _range(seen: DecayingHistogram, confidence: float, least: float) -> Range:
     lower, target, upper = (seen.percentile(share) * (1.0 + MARGIN) for share in (0.5, 0.9, 0.95))
-    if confidence > 0.0:
-        lower *= (1.0 + 0.001 / confidence) ** -2
-        upper *= 1.0 + 1.0 / confidence
-    else:
-        lower, upper = 0.0, inf
+    lower *= doubt(confidence, 0.001, -2.0)
+    upper = upper * doubt(confidence, 1.0, 1.0) if upper > 0.0 or confidence > 0.0 else inf
     return Range(max(least, lower), max(least, target), max(least, upper))
 
 

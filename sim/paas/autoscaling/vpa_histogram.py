@@ -14,7 +14,7 @@ _MOST_HALVINGS = 100
 
 @dataclass(frozen=True)
 class Buckets:
-    """Bucket n >= 1 starts at first x (ratio^n - 1) / (ratio - 1); the first one at 0.
+    """Bucket n >= 1 starts at first x (ratio^n - 1) / (ratio - 1); at first x n for a ratio of 1.
 
     Attributes:
         largest: the last bucket starts here or above.
@@ -31,18 +31,24 @@ class Buckets:
     @property
     def count(self) -> int:
         """Number of buckets."""
+        if self.ratio == 1.0:
+            return math.ceil(self.largest / self.first) + 1
         return math.ceil(self._log(self.largest * (self.ratio - 1.0) / self.first + 1.0)) + 1
 
     def find(self, value: float) -> int:
         """Bucket of a value; the last one for all that are larger."""
         if value < self.first:
             return 0
+        if self.ratio == 1.0:
+            return min(int(value / self.first), self.count - 1)
         return min(int(self._log(value * (self.ratio - 1.0) / self.first + 1.0)), self.count - 1)
 
     def start(self, bucket: int) -> float:
         """Where a bucket begins."""
         if bucket == 0:
             return 0.0
+        if self.ratio == 1.0:
+            return self.first * bucket
         return float(self.first * (self.ratio**bucket - 1.0) / (self.ratio - 1.0))
 
     def _log(self, value: float) -> float:

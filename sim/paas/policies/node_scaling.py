@@ -3,7 +3,9 @@
 A policy has `wait(now)`, the seconds from the first pod that waits to its plan, and
 `plan(pods, groups, draw)`, nodes by name of the pool. One that also removes nodes has `look(now)`,
 the seconds to its next look, and `shrink(nodes, groups, now)`; while it `shrinks` the `idle_timeout`
-of pools does not count.
+of pools does not count. Its attributes `eviction_timeout` and `graceful_termination`, if it has them, are
+the seconds after which a node that a disruption budget holds is let off, and after which one that is
+drained is cut off; `failed(now)` hears of the former.
 """
 
 from __future__ import annotations
@@ -17,16 +19,10 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 from annotated_types import Ge, Le, Len
 
 from sim.paas.autoscaling import cluster_autoscaler, karpenter
-from sim.paas.autoscaling.cluster_autoscaler import (
-    UNNEEDED,
-    Backoff,
-    Node,
-    NodeGroup,
-    ScaleDown,
-    ScaleDownRules,
-)
+from sim.paas.autoscaling.cluster_autoscaler import Backoff, NodeGroup
 from sim.paas.autoscaling.expanders import Expander, ExpanderName, Pricing
 from sim.paas.autoscaling.packing import Pod, Template
+from sim.paas.autoscaling.scale_down import UNNEEDED, Node, ScaleDown, ScaleDownRules, verdicts
 from sim.registry import policy
 from sim.units import Fraction, PositiveSeconds, Seconds
 
@@ -86,8 +82,11 @@ class ClusterAutoscaler:
     (for `price`) USD per hour of a core (`cpu`), a GiB (`memory`) and a `gpu`. A node that is not
     ready `provision_timeout` after it was asked for is given up, and its pool left alone for 5 min,
     doubling up to 30. With `scale_down` a node goes that was used by less than `threshold` (`gpu_threshold`
-    of its accelerators where it has any) for `unneeded`, and whose pods fit elsewhere: `most_empty`
-    at once, or `most_drained` with pods on them. Nodes with workers of jobs stay, unless `evict_jobs`.
+    of its accelerators where it has any) for `unneeded`, and whose pods fit elsewhere: `most_at_once` are on
+    their way out at a time, `most_drained` of them with pods. Nodes with workers of jobs stay, unless
+    `evict_jobs`. A node from which a disruption budget keeps pods for `eviction_timeout` stays after all, and
+    nothing is removed for `delay_after_failure`; calls that a drained node still serves after
+    `graceful_termination` are cut off.
     """
 
     expanders: Annotated[list[ExpanderName], Len(1)] = field(default_factory=lambda: ["least-waste"])
@@ -101,12 +100,12 @@ class ClusterAutoscaler:
     unneeded: Seconds = 600.0
     delay_after_add: Seconds = 600.0
     delay_after_delete: Seconds = 0.0
-    most_empty: Annotated[int, Ge(1)] = 10
+    delay_after_failure: Seconds = 180.0
+    most_at_once: Annotated[int, Ge(1)] = 10
     most_drained: Annotated[int, Ge(1)] = 1
+    eviction_timeout: Seconds = 120.0
+    graceful_termination: Seconds = 600.0
     evict_jobs: bool = False
-
-    #: Seconds a node may take to be drained; what is still on it then is cut off.
-    termination = 600.0
 
     def __post_init__(self) -> None:
         given = self.priorities or {}
@@ -123,7 +122,8 @@ class ClusterAutoscaler:
             self.unneeded,
             after_add=self.delay_after_add,
             after_delete=self.delay_after_delete,
-            most_empty=self.most_empty,
+            after_failure=self.delay_after_failure,
+            most_at_once=self.most_at_once,
             most_drained=self.most_drained,
         )
 
@@ -156,6 +156,10 @@ class ClusterAutoscaler:
         """Nodes were asked for."""
         self._down.last_add = now
 
+    def failed(self, now: float) -> None:
+        """A node could not be drained."""
+        self._down.last_failure = now
+
     @property
     def shrinks(self) -> bool:
         """As `scale_down`."""
@@ -169,7 +173,7 @@ class ClusterAutoscaler:
         """Nodes to remove, and why the others stay."""
         if nodes is not self._seen:
             self._seen = nodes
-            self._verdicts = cluster_autoscaler.verdicts(nodes, self._rules)
+            self._verdicts = verdicts(nodes, self._rules)
         names = [name for name, reason in self._verdicts.items() if reason == UNNEEDED]
         gone = self._down.removable(nodes, groups, now, names)
         if gone:
@@ -197,8 +201,6 @@ class Karpenter:
     validation: Seconds = 15.0
     budget: Annotated[Fraction, Ge(0.001)] = 0.1
     evict_jobs: bool = False
-
-    termination = inf
 
     def start(self) -> None:
         """Forget what was found."""
@@ -254,7 +256,7 @@ class Karpenter:
                 node.pods,
                 node.labels,
                 self._may_go(node, now),
-                node.ready,
+                node.ready and not node.going,
             )
             for node in nodes
         ]
@@ -262,7 +264,7 @@ class Karpenter:
         return karpenter.consolidate(
             found,
             types,
-            disrupting=sum(not node.ready for node in nodes),
+            disrupting=sum(node.going or not node.ready for node in nodes),
             percent=100.0 * self.budget,
             policy="WhenEmpty" if self.consolidation == "WhenEmpty" else "WhenEmptyOrUnderutilized",
             spare=sizes,
@@ -275,7 +277,8 @@ class Karpenter:
         if before != pods or since == -inf:
             since = now
             self._changed[node.name] = (pods, since)
-        return node.ready and not node.protected and now - since >= self.consolidate_after
+        able = node.ready and not node.going and not node.protected
+        return able and now - since >= self.consolidate_after
 
 
 def _unpriced(node: Node) -> Template:

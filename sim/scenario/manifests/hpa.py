@@ -36,7 +36,7 @@ def _metric(metric: Fields, policy: dict[str, Any], metrics: list[dict[str, Any]
         name = source.text("name")
         if name != "cpu":
             source.wrong(("name",), f"use of {name!r} is not simulated; only cpu is")
-        _resource(source, policy, metrics, context)
+        resource(source, policy, metrics, context)
         source.close()
     elif kind:
         source = metric.fields(kind.lower())
@@ -53,9 +53,8 @@ def _metric(metric: Fields, policy: dict[str, Any], metrics: list[dict[str, Any]
     metric.close()
 
 
-def _resource(
-    source: Fields, policy: dict[str, Any], metrics: list[dict[str, Any]], context: Context
-) -> None:
+def resource(source: Fields, policy: dict[str, Any], metrics: list[dict[str, Any]], context: Context) -> None:
+    """The target of a metric of type Resource: into the policy, or into its metrics."""
     target = source.fields("target")
     kind = target.text("type", "", ("Utilization", "AverageValue"))
     if kind == "Utilization":

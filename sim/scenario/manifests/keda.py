@@ -10,7 +10,7 @@ from sim.scenario.manifests.signals import Meaning, meaning
 from sim.scenario.manifests.translation import Context, Translation
 
 #: Triggers that measure a queue, with the keys of their threshold and activation threshold.
-_QUEUES = {
+QUEUES = {
     "rabbitmq": ("value", "activationValue"),
     "kafka": ("lagThreshold", "activationLagThreshold"),
     "aws-sqs-queue": ("queueLength", "activationQueueLength"),
@@ -19,7 +19,7 @@ _QUEUES = {
     "redis": ("listLength", "activationListLength"),
     "redis-streams": ("lagCount", "activationLagCount"),
 }
-_TYPES = ("cpu", "prometheus", *_QUEUES)
+_TYPES = ("cpu", "prometheus", *QUEUES)
 
 
 def translate(spec: Fields, context: Context) -> Translation:
@@ -42,15 +42,20 @@ def translate(spec: Fields, context: Context) -> Translation:
     hpa = advanced.fields("horizontalPodAutoscalerConfig")
     hpa.ignore("name")
     behaviour(hpa, policy)
-    for up in ("tolerance_up", "tolerance_down"):
-        if policy.pop(up, None) is not None:
-            hpa.wrong((), "behavior.tolerance is not supported with KEDA")
+    without_tolerance(hpa, policy)
     hpa.close()
     advanced.close()
     spec.require("triggers")
     made = [_trigger(trigger, policy, context) for trigger in spec.items("triggers")]
     policy["triggers"] = [trigger for trigger in made if trigger is not None]
     return Translation(policy, minimum, maximum)
+
+
+def without_tolerance(given: Fields, policy: dict[str, Any]) -> None:
+    """Refuse what the HPA that KEDA makes cannot be told."""
+    for key in ("tolerance_up", "tolerance_down"):
+        if policy.pop(key, None) is not None:
+            given.wrong((), "behavior.tolerance is not supported with KEDA")
 
 
 def _trigger(trigger: Fields, policy: dict[str, Any], context: Context) -> dict[str, Any] | None:
@@ -79,7 +84,7 @@ def _trigger(trigger: Fields, policy: dict[str, Any], context: Context) -> dict[
         known = called if called in context.signals or query not in context.signals else query
         found = meaning(metadata, key, known or query, context.signals)
     else:
-        keys, found = _QUEUES[kind], Meaning("queue")
+        keys, found = QUEUES[kind], Meaning("queue")
     if found is None or not metadata.require(keys[0]):
         return None
     threshold = metadata.number(keys[0], above=0.0)

@@ -260,7 +260,8 @@ def test_requests_of_a_pod():
     both = Pod("p", containers=(Container("a", {"cpu": 100}), Container("b", {"cpu": 300})))
     assert requested(both, "cpu") == 400
     assert requested(both, "cpu", "b") == 300
-    assert requested(both, "cpu", "none") == 0
+    with pytest.raises(MetricError, match="container none not found in p"):
+        requested(both, "cpu", "none")
     whole = Pod("p", containers=both.containers, requests={"cpu": 250})
     assert requested(whole, "cpu") == 250
     assert requested(whole, "cpu", "a") == 100  # a container keeps its own

@@ -2,6 +2,7 @@ import pytest
 
 from sim.paas.autoscaling.karpenter import (
     Command,
+    Fleet,
     Node,
     allowed_disruptions,
     candidates,
@@ -95,13 +96,13 @@ def test_several_nodes_by_one_cheaper():
 def test_bisection_can_miss_what_a_longer_prefix_allows():
     nodes = [Node(f"n{i}", MIDDLE, [pod(f"p{i}", 4.0)]) for i in range(4)]
     # One large node for all four saves 1.2, but the search stops at three, for which it saves nothing.
-    assert replace(nodes, nodes, TYPES) == Command(["n0", "n1", "n2", "n3"], LARGE)
+    assert replace(nodes, Fleet(nodes), TYPES) == Command(["n0", "n1", "n2", "n3"], LARGE)
     assert consolidate(nodes, TYPES, percent=100.0) is None
 
 
 def test_several_nodes_are_never_replaced_by_two():
     full = [Node(f"n{i}", LARGE, [pod(f"p{i}", 12.0)]) for i in range(2)]
-    assert replace(full, full, [Template("half", {"cpu": 12.0, "memory": 48e9}, 2.0)]) is None
+    assert replace(full, Fleet(full), [Template("half", {"cpu": 12.0, "memory": 48e9}, 2.0)]) is None
 
 
 def test_candidates_save_most_per_disruption_first():
@@ -123,3 +124,25 @@ def test_pools_keep_their_minimum():
     nodes = [Node(f"n{i}", SMALL) for i in range(4)] + [Node("m", MIDDLE), Node("fixed", LARGE)]
     command = consolidate(nodes, TYPES, percent=100.0, spare={"small": 2, "middle": 0})
     assert command == Command(["n0", "n1"])
+
+
+def test_the_planned_node_with_the_fewest_pods_is_tried_first():
+    types = [Template("four", {"cpu": 4.0, "memory": 1e12}, 1.0)]
+    planned = provision([pod(f"p{i}", cpu) for i, cpu in enumerate([3.0, 2.0, 1.0, 1.0])], types)
+    assert [[each.requests["cpu"] for each in held] for _, held in planned] == [[3.0, 1.0], [2.0, 1.0]]
+
+
+def test_a_disruption_budget_that_allows_nothing_holds_a_node():
+    held = [Node("a", SMALL, [pod("p", budgets={"web": 0})]), Node("b", MIDDLE, [pod("q", 3.0)])]
+    assert consolidate(held, TYPES) is None
+    free = [Node("a", SMALL, [pod("p", budgets={"web": 1})]), held[1]]
+    assert consolidate(free, TYPES) == Command(["a"])
+
+
+def test_a_thousand_nodes_of_which_none_can_go():
+    # Each pod is tied to its node, so every candidate is tried.
+    nodes = [
+        Node(f"n{i}", LARGE, [pod(f"{i}-{j}", labels={"x": str(i)}) for j in range(3)], {"x": str(i)})
+        for i in range(1000)
+    ]
+    assert consolidate(nodes, []) is None

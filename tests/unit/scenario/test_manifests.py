@@ -4,6 +4,7 @@ import pytest
 
 from sim.errors import ScenarioError
 from sim.paas.autoscaling.hpa_behaviour import RatePolicy, Rules, default_up
+from sim.paas.policies.autoscalers.fixed import Fixed
 from sim.paas.policies.autoscalers.keda import Keda, Trigger
 from sim.paas.policies.autoscalers.knative import Knative
 from sim.paas.policies.autoscalers.kubernetes import Hpa, Metric
@@ -108,6 +109,58 @@ spec:
     scaleTarget: 4
     model: {modelFormat: {name: huggingface}}
 """
+
+KSERVE_KEDA = """
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata:
+  name: llm
+  annotations:
+    serving.kserve.io/deploymentMode: "Standard"
+    serving.kserve.io/autoscalerClass: "keda"
+spec:
+  predictor:
+    minReplicas: 1
+    maxReplicas: 5
+    model: {modelFormat: {name: huggingface}}
+    autoScaling:
+      metrics:
+      - type: External
+        external:
+          metric: {backend: prometheus, serverAddress: "http://p:9090", query: "vllm:num_requests_running"}
+          target: {type: AverageValue, averageValue: "2"}
+      - type: Resource
+        resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}
+"""
+
+JOBS = """
+apiVersion: keda.sh/v1alpha1
+kind: ScaledJob
+metadata: {name: encode}
+spec:
+  jobTargetRef: {template: {spec: {containers: [{name: encode, image: encode}]}}}
+  pollingInterval: 15
+  maxReplicaCount: 40
+  successfulJobsHistoryLimit: 5
+  scalingStrategy:
+    strategy: custom
+    customScalingQueueLengthDeduction: 1
+    customScalingRunningJobPercentage: "0.5"
+  triggers:
+  - type: rabbitmq
+    metadata: {queueName: videos, mode: QueueLength, value: "2", activationValue: "3"}
+"""
+
+WITH_JOBS = SCENARIO.replace("{manifest: given.yaml, metrics: {sidekiq_jobs: queue}}", "fixed").replace(
+    "applications:",
+    """  jobs:
+    videos:
+      arrivals: {process: periodic, period: 1min}
+      resources: {cpu: 1}
+      duration: 5min
+      scaled_job: {manifest: given.yaml}
+applications:""",
+)
 
 
 def scenario(tmp_path, manifest, text=SCENARIO, *sets):
@@ -264,8 +317,15 @@ def test_kserve(tmp_path, change, policy):
         (KEDA.replace("name: sidekiq_jobs", "name: x"), "no signal is called"),
         (
             KSERVE.replace("    model", "    autoScaling: {}\n    model"),
-            "predictor.autoScaling: is not supported",
+            "scaleMetric: concurrency is not supported in standard mode",
         ),
+        (
+            KSERVE.replace("{name: llm}", "{annotations: {serving.kserve.io/autoscalerClass: external}}"),
+            "'external' is not supported",
+        ),
+        (KSERVE_KEDA.replace("averageValue", "value"), "averageValue is missing"),
+        (KSERVE_KEDA.replace("vllm:num_requests_running", "sum(x)"), "no signal is called 'sum(x)'"),
+        (KSERVE_KEDA.replace('"keda"', '"hpa"'), "'External' is not supported"),
     ],
 )
 def test_what_is_refused(tmp_path, manifest, message):
@@ -333,3 +393,55 @@ study:
     settings = scenario(tmp_path, KEDA, plain + cases).study.cases["scaler"]
     assert settings["keda"]["platform.services.web.replicas"] == {"initial": 3, "min": 0, "max": 7}
     assert settings["calm"] == {"applications.users.arrivals.rate": "0.1/s"}
+
+
+def test_kserve_with_keda(tmp_path):
+    web = service(tmp_path, KSERVE_KEDA)
+    assert (web.replicas.min, web.replicas.max) == (1, 5)
+    assert web.autoscaler == Keda([Trigger("running", 2.0)], utilisation=0.5)
+
+
+def test_kserve_in_standard_mode_with_a_value_behaviour_and_without_autoscaler(tmp_path):
+    class_ = KSERVE_KEDA.replace('"keda"', '"hpa"')
+    head = class_[: class_.index("    autoScaling")]
+    by_value = head + "    scaleMetric: cpu\n    scaleMetricType: AverageValue\n    scaleTarget: 2\n"
+    assert service(tmp_path, by_value).autoscaler == Hpa(metrics=[Metric("pods", "utilisation", average=2.0)])
+    behaving = head + "    autoScaling: {behavior: {scaleDown: {stabilizationWindowSeconds: 60}}}\n"
+    made = service(tmp_path, behaving).autoscaler
+    assert (made.utilisation, made.scale_down.window) == (0.8, 60.0)
+    still = service(tmp_path, head.replace('"hpa"', '"none"').replace("minReplicas: 1", "minReplicas: 2"))
+    assert still.autoscaler == Fixed()
+    assert (still.replicas.initial, still.replicas.max) == (2, 2)
+
+
+def test_scaled_job(tmp_path):
+    made = scenario(tmp_path, JOBS, WITH_JOBS).platform.jobs["videos"].scaled_job
+    assert (made.strategy, made.max, made.polling, made.target) == ("custom", 40, 15.0, 2.0)
+    assert (made.deduction, made.running_share, made.activation) == (1, 0.5, 3.0)
+    plain = JOBS[: JOBS.index("  scalingStrategy")] + JOBS[JOBS.index("  triggers") :]
+    assert scenario(tmp_path, plain, WITH_JOBS).platform.jobs["videos"].scaled_job.strategy == "default"
+    arms = "study: {arms: {eager: {platform.jobs.videos.scaled_job: {manifest: given.yaml}}}}\n"
+    eager = JOBS.replace("strategy: custom", "strategy: eager")
+    settings = scenario(tmp_path, eager, WITH_JOBS + arms).study.arms["eager"]
+    assert settings["platform.jobs.videos.scaled_job"]["strategy"] == "eager"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        (JOBS.replace("maxReplicaCount", "maxReplicas"), "given.yaml:8:3: spec.maxReplicas"),
+        (JOBS.replace("custom\n", "greedy\n"), "strategy: 'greedy' is not supported"),
+        (JOBS.replace("rabbitmq", "rabbit"), 'did you mean "rabbitmq"'),
+        (JOBS.replace('value: "2", ', ""), "value is missing"),
+        (JOBS.replace("  pollingInterval", "  minReplicaCount: 2\n  pollingInterval"), "without an item"),
+        (JOBS.replace('"0.5"', '"50"'), "is a share"),
+        (JOBS + "  - type: kafka\n    metadata: {lagThreshold: '5'}\n", "a second trigger is not supported"),
+        (KEDA, "'ScaledObject' is not supported"),
+        (JOBS.replace("  triggers:", "  trigger:"), "triggers is missing"),
+    ],
+)
+def test_what_is_refused_of_a_scaled_job(tmp_path, manifest, message):
+    with pytest.raises(ScenarioError) as caught:
+        scenario(tmp_path, manifest, WITH_JOBS)
+    found = [fault.message for fault in caught.value.faults]
+    assert any(message in each for each in found), found

@@ -53,6 +53,7 @@ from sim.saas.slo import SLO
 from sim.scenario import spec
 from sim.scenario.facts import facts, instance_price, link_figures, power_curve
 from sim.scenario.offer import offer
+from sim.scenario.platform import DisruptionBudget as BudgetSpec
 from sim.scenario.platform import ScaledJob, VerticalPolicy
 
 
@@ -422,7 +423,7 @@ def _vertical(wanted: VerticalPolicy | None) -> Vertical | None:
     return Vertical(wanted.mode, wanted.min, inf if wanted.max is None else wanted.max, memory)
 
 
-def _disruption(wanted: spec.DisruptionBudget | None) -> DisruptionBudget | None:
+def _disruption(wanted: BudgetSpec | None) -> DisruptionBudget | None:
     if wanted is None:
         return None
     return DisruptionBudget(_pods(wanted.min_available), _pods(wanted.max_unavailable))

@@ -91,6 +91,21 @@ TABLES: dict[str, tuple[Column, ...]] = {
         prompts     int   -     prompt tokens processed
         blocks      int   -     blocks of the key-value cache in use
     """),
+    "hosted": _table("""
+        call        int   -     number of the call, of a service that hosts several models
+        service     text  -     service that was asked
+        replica     int   -     unit it came to
+        model       text  -     model it is for
+        hit         int   -     1 if that was in memory at the moment, else 0
+    """),
+    "swaps": _table("""
+        time        float s     moment the load of a model began; written when it has ended
+        service     text  -     service that hosts it
+        replica     int   -     unit it was loaded on
+        model       text  -     model loaded
+        evicted     text  -     models that made room for it, with blanks between them
+        seconds     float s     time it took, from the object store if it was not on the node
+    """),
     "units": _table("""
         id          int   -     number of the unit (a replica or a worker)
         kind        text  -     replica or worker

@@ -202,6 +202,14 @@ mfu | fraction | high | MFU
     model FLOP utilisation: 2 x active parameters x tokens processed over the peak of the ready replicas
     source: PaLM (Chowdhery et al., 2022); attention is left out
 """,
+    "services.<host>": """
+hit_rate | fraction | high | model hit rate
+    share of the calls whose model was in memory when they came to their replica
+swaps | count | low | model loads
+    loads of a model's weights that began in the window and ended
+swap_seconds | duration | low | time of loads
+    sum of the times they took
+""",
     "pools.<pool>": """
 utilisation | fraction | high | utilisation
     main resource (accelerators, else cores) in use over that powered, over time

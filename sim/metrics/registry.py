@@ -45,7 +45,7 @@ class Metric:
         object.__setattr__(self, "regex", re.compile(text))
 
 
-_SCOPE = re.compile(r"<(app|chat|service|engine|pool|link|queue)>")
+_SCOPE = re.compile(r"<(app|chat|service|engine|host|pool|link|queue)>")
 _STEADY = re.compile(r"latency|queue|wait|ttft|e2e|ntpot|in_system|jct|delay|slowdown|finish_time")
 
 

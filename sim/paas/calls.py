@@ -44,6 +44,7 @@ class Call:
         status: one of the outcomes in `sim.tables`.
         reason: why it did not complete.
         entry: its place in a waiting line, while it waits.
+        model: which of the models that its service hosts, "" where it hosts none.
         timeout: how long its client waits for it (s); infinite for as long as it takes.
     """
 
@@ -53,6 +54,7 @@ class Call:
         "entry",
         "finish",
         "id",
+        "model",
         "on_done",
         "priority",
         "reason",
@@ -94,6 +96,7 @@ class Call:
         self.reason = ""
         self.entry: Any = None
         self.timeout = inf
+        self.model = ""
 
 
 class Batch:

@@ -9,14 +9,14 @@ whose time is over is rejected at that moment; Triton does so when its thread lo
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from math import inf, nextafter
 from typing import TYPE_CHECKING
 
-from sim.kernel.lines import Entry, FifoLine
+from sim.kernel.lines import FifoLine
 from sim.paas.calls import Call
+from sim.paas.lined import LinedReplica, Place
 from sim.paas.policies.engines import DynamicBatch
-from sim.paas.replica import Replica, ReplicaState
-from sim.tables import TIMEOUT
 
 if TYPE_CHECKING:
     from sim.paas.service import Service
@@ -41,24 +41,7 @@ class _Level:
         return len(self.prompt) + len(self.delayed)
 
 
-class _Place:
-    """Where a call waits, and until when; `line` is None once it does not."""
-
-    __slots__ = ("due", "entry", "line")
-
-    def __init__(self, line: FifoLine[Call], entry: Entry, due: float) -> None:
-        self.line: FifoLine[Call] | None = line
-        self.entry = entry
-        self.due = due
-
-    def leave(self) -> None:
-        """Give the place up."""
-        assert self.line is not None
-        self.line.cancel(self.entry)
-        self.line = None
-
-
-class LevelReplica(Replica):
+class LevelReplica(LinedReplica):
     """Serves calls in batches level by level."""
 
     __slots__ = ("_ended", "_levels", "_order", "_policy")
@@ -77,55 +60,23 @@ class LevelReplica(Replica):
         if policy.preserve_ordering:
             self._served = self._in_order
 
-    # ------------------------------------------------------------ calls come
+    def lines(self) -> Iterable[FifoLine[Call]]:
+        """Of each level the line of calls in time, and that of the delayed ones."""
+        for level in self._levels.values():
+            yield level.prompt
+            yield level.delayed
 
-    def offer(self, call: Call, now: float) -> None:
-        """Serve a call, let it wait, or reject it because its line is full."""
-        free = self.busy < self._servers
-        if not self._joins(call, now, self._limit + free):
-            return
-        if free:
-            self._refill(now)
-        if self.waiting > self._limit and call.entry is not None and call.entry.line is not None:
-            call.entry.leave()
-            self.waiting -= 1
-            self.load -= 1
-            self._service.refuse(call, "queue-full", now)
-
-    def feed(self, held: FifoLine[Call], now: float) -> None:
-        """Take the calls that the service held back, as far as there is room, and begin."""
-        while held and self.waiting < self._limit + (self._servers - self.busy) * self._policy.max_batch:
-            self._joins(held.pop(), now, inf)
-        self._refill(now)
-
-    def _joins(self, call: Call, now: float, limit: float) -> bool:
-        """Let a call wait, or turn it away; whether it waits."""
+    def joins(self, call: Call, now: float) -> bool:
+        """Let a call wait in the line of its level, or refuse it; whether it waits."""
         level = self._levels[self._policy.level(call.priority)]
-        if self.waiting >= limit or len(level) >= level.places:
+        if len(level) >= level.places:
             self._service.refuse(call, "queue-full", now)
             return False
-        self.load += 1
-        self.waiting += 1
-        timeout = min(level.timeout, call.timeout) if level.override else level.timeout
-        due = call.enter + timeout
-        call.entry = _Place(level.prompt, level.prompt.push(call), due)
-        # A batch that can begin at the last moment still takes the call along.
-        last = inf if level.delays else due
-        if self._timeout is not None:
-            last = min(last, call.enter + self._timeout)
-        if last < inf:
-            self._kernel.call_at(max(now, nextafter(last, inf)), self._overdue, call, call.entry)
+        due = call.enter + (min(level.timeout, call.timeout) if level.override else level.timeout)
+        self.wait_in(level.prompt, call, now, due, inf if level.delays else due)
         if level.delays and due < inf:
             self._kernel.call_at(max(now, nextafter(due, inf)), self._late, call.entry)
         return True
-
-    def _refill(self, now: float) -> None:
-        before = self.busy
-        self._fill(now)
-        if self.busy != before:
-            self._show(now, self.busy - before)
-
-    # ------------------------------------------------------------ batches begin and end
 
     def _fill(self, now: float) -> None:
         """Begin batches while a server is free and the engine wants one."""
@@ -136,15 +87,10 @@ class LevelReplica(Replica):
             oldest = min(call.enter for call in pending)
             count = self._take(len(pending), oldest, now)
             if count == 0:
-                again = self._look_again(oldest)
-                if not self._gathering and again < inf:
-                    self._gathering = True
-                    self._kernel.call_at(again, self._look)
+                self._ask_again(self._look_again(oldest))
                 return
             calls = pending[:count]
-            for call in calls:
-                call.entry.leave()
-            self.waiting -= count
+            self.taken(calls)
             if self._policy.preserve_ordering:
                 self._order.append(calls)
             self._begin(calls, now)
@@ -163,7 +109,7 @@ class LevelReplica(Replica):
                 elif level.delays:
                     late.append(call)
             for call in late:
-                place = call.entry
+                place: Place = call.entry
                 place.leave()
                 place.line = level.delayed
                 place.entry = level.delayed.push(call)
@@ -175,6 +121,11 @@ class LevelReplica(Replica):
                 break
         return found
 
+    def _late(self, place: Place) -> None:
+        """The batcher, where it is awake to gather a batch, looks at a call whose time is over."""
+        if place.line is not None and self.busy < self._servers:
+            self._pending(self._kernel.now)
+
     def _in_order(self, calls: list[Call], now: float) -> None:
         """Let the replies leave that wait for no earlier batch."""
         order, ended = self._order, self._ended
@@ -184,52 +135,14 @@ class LevelReplica(Replica):
             del ended[first[0].id]
             self._service.served(first, now)
 
-    # ------------------------------------------------------------ calls leave unserved
-
-    def _overdue(self, call: Call, place: _Place) -> None:
-        """Let go of a call that has waited too long, if it still waits here."""
-        if place.line is None:
-            return
-        place.leave()
-        self.waiting -= 1
-        self.load -= 1
-        self._service.give_up(call, TIMEOUT, "timeout", self._kernel.now)
-        if self.load == 0 and self.state is ReplicaState.DRAINING:
-            self._service.replica_set.retire(self, "scaled-down")
-
-    def _late(self, place: _Place) -> None:
-        """The batcher, where it is awake to gather a batch, looks at a call whose time is over."""
-        if place.line is not None and self.busy < self._servers:
-            self._pending(self._kernel.now)
-
-    def cancel(self, call: Call, now: float) -> bool:
-        """Let go of a call that waits here; whether it did."""
-        place = call.entry
-        lines = (line for level in self._levels.values() for line in (level.prompt, level.delayed))
-        if not isinstance(place, _Place) or not any(place.line is line for line in lines):
-            return False
-        place.leave()
-        self.waiting -= 1
-        self._gone()
-        return True
-
     def clear(self, now: float) -> list[Call]:
         """End all service at once; returns the calls that were here, in service first."""
-        here = self.calls()
-        for level in self._levels.values():
-            for line in (level.prompt, level.delayed):
-                while line:
-                    line.pop().entry.line = None
-        self.waiting = 0
+        here = super().clear(now)
         self._service.broken(sum(map(len, self._ended.values())))
         self._order.clear()
         self._ended.clear()
-        super().clear(now)
         return here
 
     def calls(self) -> list[Call]:
-        """The calls here, in service first."""
-        lines = [line for level in self._levels.values() for line in (level.prompt, level.delayed)]
-        served = [call for batch in self._ended.values() for call in batch]
-        running = [call for batch in self._running.values() for call in batch]
-        return [*served, *running, *(call for line in lines for call in line)]
+        """The calls here, those served whose reply is held back first."""
+        return [call for batch in self._ended.values() for call in batch] + super().calls()

@@ -125,6 +125,10 @@ class Replica:
         if sharing is not None and 0.0 < part < 1.0:
             self._device = sharing.device(node.index, self.unit.devices[0])
 
+    def holds(self, model: str) -> bool:
+        """Whether a model is in memory or on its way there; where one model is served it always is."""
+        return True
+
     # ------------------------------------------------------------ calls come
 
     def offer(self, call: Call, now: float) -> None:

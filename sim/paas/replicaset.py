@@ -11,9 +11,10 @@ from sim.iaas.resources import Resources
 from sim.paas.autoscaling.disruption import DisruptionBudget
 from sim.paas.coldstart import ColdStart, Startup
 from sim.paas.gauge import Gauge
+from sim.paas.hosting import HostReplica
 from sim.paas.levels import LevelReplica
 from sim.paas.policies.continuous import ContinuousBatch
-from sim.paas.policies.engines import DynamicBatch, Engine
+from sim.paas.policies.engines import DynamicBatch
 from sim.paas.replica import Replica, ReplicaState
 from sim.paas.rules import NO_RULES, Rules
 from sim.paas.tokens import TokenReplica
@@ -52,8 +53,11 @@ class Demand:
     rules: Rules = NO_RULES
 
 
-def _kind(engine: Engine) -> type[Replica]:
-    """The kind of replica that an engine needs."""
+def _kind(service: Service) -> type[Replica]:
+    """The kind of replica that a service needs."""
+    engine = service.engine
+    if service.hosting is not None:
+        return HostReplica
     if isinstance(engine, ContinuousBatch):
         return TokenReplica
     return LevelReplica if isinstance(engine, DynamicBatch) and engine.levelled else Replica
@@ -201,7 +205,7 @@ class ReplicaSet:
             guard=None if self._disruption is None else self,
         )
         self._scheduler.submit(Group([unit], priority=demand.priority))
-        kind = _kind(self._service.engine)
+        kind = _kind(self._service)
         self._replicas[unit.id] = kind(self._service, unit)
 
     def _remove(self, replica: Replica) -> None:

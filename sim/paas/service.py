@@ -35,6 +35,7 @@ from sim.tables import CANCELLED, COMPLETED, FAILED, IN_FLIGHT, REJECTED, TIMEOU
 
 if TYPE_CHECKING:
     from sim.iaas.storage import ObjectStore
+    from sim.paas.hosting import Hosting
     from sim.paas.policies.admission import Admission
     from sim.paas.policies.autoscalers.base import Autoscaler
     from sim.paas.policies.engines import Engine
@@ -82,6 +83,7 @@ class Service:
         vertical: what is done about the cores its replicas ask for; None: nothing.
         disruption: how many replicas a node autoscaler may take off at a time; None: any.
         arrivals: calls per second that will come, by bins of a width in seconds, for the oracle.
+        hosting: models that share each replica, which the calls name; None: one model.
         sharing: what it means that replicas have shares of one accelerator; None: nothing.
         warm: whether the initial replicas that find a place at once are ready at once.
 
@@ -136,6 +138,7 @@ class Service:
         disruption: DisruptionBudget | None = None,
         warm: bool = True,
         sharing: Sharing | None = None,
+        hosting: Hosting | None = None,
     ) -> None:
         self.ctx = ctx
         self.name = name
@@ -146,6 +149,8 @@ class Service:
         self.timeout = timeout
         self.bounds = bounds
         self.sharing = sharing
+        self.hosting = hosting
+        self.store = store
         self.time = fresh(time)
         self.engine = fresh(engine)
         self.router = fresh(router)

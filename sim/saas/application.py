@@ -246,6 +246,9 @@ class Application:
         tokens_in, tokens_out = request.tokens_in, request.tokens_out
         number, priority = next(self._call_ids), self._priority
         call = Call(number, request, self._answered, work, tokens_in, tokens_out, priority)
+        models = request.draws.models[request.stage]
+        if models is not None:
+            call.model = models[request.row]
         if request.owner is not None and self._too_late(request, service, call):
             return
         if self._client is not None:
@@ -311,6 +314,9 @@ class Application:
         tokens_in, tokens_out = request.tokens_in, request.tokens_out
         number, priority = next(self._call_ids), self._priority
         call = Call(number, branch, self._branch_answered, work, tokens_in, tokens_out, priority)
+        models = request.draws.models[place]
+        if models is not None:
+            call.model = models[request.row]
         if request.owner is not None and self._too_late(request, service, call):
             return
         if self._client is not None:

@@ -8,7 +8,7 @@ were made waits for these. The reply leaves from where the last call was served.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,7 @@ class CallSpec:
         send: bytes sent along by each of these; None: as many as the user sent.
         work: factor on the service time, times the request's own; None: 1.
         probability: with which it is made.
+        models: models that its services host, with the share of the calls for each; None: they host one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class CallSpec:
     send: Distribution | None = None
     work: Distribution | None = None
     probability: float = 1.0
+    models: Mapping[str, float] | None = None
 
 
 class Stage:

@@ -30,11 +30,13 @@ class Draws:
         tokens_in: prompt tokens.
         tokens_out: tokens to generate.
         sends: per stage of the call graph, bytes of its payload; None: what the user sent.
+        models: per stage, which of the models hosted each is for; None: there is one.
         works: per stage, factor on its service time besides `work`; None: 1.
         needs: per request and stage, results that must arrive first; empty if the calls form a chain.
     """
 
     __slots__ = (
+        "models",
         "needs",
         "origins",
         "reply",
@@ -56,6 +58,7 @@ class Draws:
     tokens_out: list[int]
     sends: list[list[float] | None]
     works: list[list[float] | None]
+    models: list[list[str] | None]
     needs: list[list[int]]
 
 
@@ -98,6 +101,10 @@ class Source:
             _Column(streams, f"{name}/work", spec.work) if spec.work else None
             for name, spec in zip(names, specs, strict=True)
         ]
+        self._models = [
+            None if spec.models is None else _Choice(streams, f"{name}/model", spec.models)
+            for name, spec in zip(names, specs, strict=True)
+        ]
         self._rolls = [streams.stream(f"{name}/probability") for name in names]
 
     def draws(self, arrivals: ArrivalProcess, until: float) -> Iterator[Draws]:
@@ -117,6 +124,7 @@ class Source:
         drawn.tokens_out = self._tokens("tokens_out", count, columns)
         drawn.sends = [None if column is None else column.values(count) for column in self._sends]
         drawn.works = [None if column is None else column.values(count) for column in self._works]
+        drawn.models = [None if choice is None else choice.names(count) for choice in self._models]
         drawn.needs = []
         if not self._graph.chain:
             rolls = [rng.random(count) for rng in self._rolls]
@@ -170,6 +178,25 @@ class _Column:
             drawn: Floats = self._dist.sample(self._rng, count)
             values = drawn.tolist()
         return values
+
+
+class _Choice:
+    """Which of several models a call is for, from a stream of its own."""
+
+    __slots__ = ("_bounds", "_names", "_rng")
+
+    def __init__(self, streams: RandomStreams, path: str, shares: Mapping[str, float]) -> None:
+        self._names = list(shares)
+        # Without the last bound, which rounding might put below a number drawn.
+        self._bounds = np.cumsum(list(shares.values()))[:-1]
+        self._rng = streams.stream(path)
+
+    def names(self, count: int) -> list[str]:
+        """As many as there are requests."""
+        names = self._names
+        if len(names) == 1:
+            return names * count
+        return [names[place] for place in np.searchsorted(self._bounds, self._rng.random(count), "right")]
 
 
 def _interleaved(counts: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -38,6 +38,10 @@ class Call(Spec):
     after: list[str] = Field(
         default=[], description="calls that must end first; unless given, the call written before this one"
     )
+    model: Name | None = Field(
+        default=None,
+        description="which of the models that the service `hosts`; drawn by their shares unless given",
+    )
     send: Size | None = Field(
         default=None, description="payload sent to it; that of the application unless given"
     )

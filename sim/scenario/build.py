@@ -52,6 +52,7 @@ from sim.saas.callgraph import CallSpec
 from sim.saas.slo import SLO
 from sim.scenario import spec
 from sim.scenario.facts import facts, instance_price, link_figures, power_curve
+from sim.scenario.hosts import hosting, models_of
 from sim.scenario.offer import offer
 from sim.scenario.platform import DisruptionBudget as BudgetSpec
 from sim.scenario.platform import ScaledJob, VerticalPolicy
@@ -311,6 +312,7 @@ def _service(platform: Platform, name: str) -> Service:
         planned_lead=_planned_lead(platform, wanted, weights),
         arrivals=partial(_future, platform, name),
         sharing=platform.sharing,
+        hosting=hosting(wanted),
     )
 
 
@@ -355,6 +357,7 @@ def _application(platform: Platform, name: str, ids: count[int], call_ids: count
             send=call.send,
             work=call.work,
             probability=call.probability,
+            models=models_of(scenario.platform.services[call.to[0]], call.model),
         )
         for call_name, call in wanted.calls.items()
     ]

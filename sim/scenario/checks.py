@@ -15,6 +15,7 @@ from sim.paas.policies.autoscalers.q_learning import QLearning
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.document import Location
 from sim.scenario.faults import Problem, unknown_name
+from sim.scenario.hosts import check_calls, check_hosts
 from sim.scenario.offer import Offer, offer
 from sim.scenario.quota_checks import check_quotas
 from sim.scenario.reach import check_reach
@@ -142,6 +143,7 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
             yield from _catalog((*at, "model"), "model", service.model)
         if service.engine.policy == "continuous-batch" and service.engine.blocks is None:
             yield from _cache(scenario, at, service)
+        yield from check_hosts(scenario, at, service)
         found = list(_place(scenario, at, service))
         yield from found or _roofline(scenario, at, service)
         if not found:
@@ -265,7 +267,7 @@ def _pools(scenario: Scenario, service: Service) -> Iterator[Pool]:
 
 def _roofline(scenario: Scenario, at: Location, service: Service) -> Iterator[Problem]:
     """What a roofline time needs of the model and of the devices it may run on."""
-    if service.time.policy != "roofline":
+    if service.time.policy != "roofline" or service.hosts is not None:
         return
     if service.model is None:
         yield Problem((*at, "model"), "is missing: a roofline time needs the FLOP of a model", "key")
@@ -301,6 +303,7 @@ def _applications(scenario: Scenario) -> Iterator[Problem]:
                 yield unknown_name((*at, "allowed_sites", index), "site", site, sites)
         yield from check_arrivals((*at, "arrivals"), app.arrivals)
         yield from _calls(scenario, (*at, "calls"), app)
+        yield from check_calls(scenario, (*at, "calls"), app)
 
 
 def _calls(scenario: Scenario, at: Location, app: Application) -> Iterator[Problem]:

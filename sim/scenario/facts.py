@@ -44,6 +44,7 @@ def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, fl
         },
         "engines": {name: _engine(scenario, name) for name in engines(scenario)},
         "chats": chats(scenario),
+        "hosts": [name for name, service in scenario.platform.services.items() if service.hosts is not None],
         "pools": {
             f"{site_name}/{name}": _pool(infrastructure, site_name, pool)
             for site_name, site in infrastructure.sites.items()

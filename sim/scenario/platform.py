@@ -18,6 +18,7 @@ from sim.paas.quota.reclaim import Reclaim, Within
 from sim.paas.quota.tree import Quota
 from sim.scenario.faults import Problem, Problems, shown
 from sim.scenario.fields import DistributionOf, Marker, Name, PolicyField, Spec
+from sim.scenario.hosts import Hosts
 from sim.scenario.infrastructure import Bounds, Count, Duration
 from sim.scenario.manifests.signals import SIGNALS
 from sim.scenario.rules import Placement
@@ -338,6 +339,9 @@ class Service(Spec):
     )
     timeout: PositiveSeconds | None = Field(
         default=None, description="longest wait of a call; no bound unless given"
+    )
+    hosts: Hosts | None = Field(
+        default=None, description="models that take turns in each replica's memory; one model unless given"
     )
     image: Bytes = Field(default=0.0, description="size of the container image, pulled once per node")
     weights: Bytes | None = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.kernel.outcome import Outcome
 from sim.stats.metrics import (
     elasticity,
+    hosts,
     infrastructure,
     jobs,
     objectives,
@@ -24,7 +25,7 @@ def measure(outcome: Outcome) -> dict[str, float]:
     """
     view = View(outcome)
     found: dict[str, float] = {}
-    for part in (requests, objectives, services, tokens, elasticity, infrastructure, jobs, queues):
+    for part in (requests, objectives, services, hosts, tokens, elasticity, infrastructure, jobs, queues):
         found |= part.measure(view)
     for name in ("completed", "dropped", "slo_violations"):
         found.setdefault(f"total.{name}", 0.0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sim.kernel.lines import Entry, FifoLine
 from sim.paas.calls import Call
-from sim.paas.replica import Replica, ReplicaState
+from sim.paas.replica import Replica
 from sim.tables import TIMEOUT
 
 if TYPE_CHECKING:
@@ -122,22 +122,25 @@ class LinedReplica(Replica):
         """Let go of a call that has waited too long, if it still waits here."""
         if place.line is None:
             return
-        place.leave()
-        self.waiting -= 1
-        self.load -= 1
-        self._service.give_up(call, TIMEOUT, "timeout", self._kernel.now)
-        if self.load == 0 and self.state is ReplicaState.DRAINING:
-            self._service.replica_set.retire(self, "scaled-down")
+        now = self._kernel.now
+        self._leaves(place, now)
+        self._service.give_up(call, TIMEOUT, "timeout", now)
 
     def cancel(self, call: Call, now: float) -> bool:
         """Let go of a call that waits here; whether it did."""
         place = call.entry
         if not isinstance(place, Place) or not any(place.line is line for line in self.lines()):
             return False
+        self._leaves(place, now)
+        return True
+
+    def _leaves(self, place: Place, now: float) -> None:
+        """A call leaves unserved; others may have waited behind it."""
         place.leave()
         self.waiting -= 1
+        if self.waiting:
+            self._refill(now)
         self._gone()
-        return True
 
     def clear(self, now: float) -> list[Call]:
         """End all service at once; returns the calls that were here, in service first."""

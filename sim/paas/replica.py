@@ -92,7 +92,7 @@ class Replica:
         self._running: dict[int, list[Call]] = {}
         self._number = 0
         self._batch = Batch()
-        self._seconds = service.time.seconds
+        self._seconds: Callable[[Batch], float] = service.time.seconds
         engine = service.engine
         #: Engines that learn do so for each replica on its own.
         self._learn: Callable[[int, float], object] | None = None

@@ -7,19 +7,19 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sim.cli.console import common, console, note, out, out_json
+from sim.cli.console import INTERRUPTED, common, console, note, out, out_json
 from sim.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from sim.metrics import Condition
     from sim.scenario.spec import Scenario
-    from sim.study.planning import Asked, Found
+    from sim.study.planning import Asked, Configuration, Found, Trial
 
 FILE = click.Path(path_type=Path)
 
@@ -43,7 +43,8 @@ MOST = 200
     "--vary",
     multiple=True,
     metavar="PATH=A,B,C",
-    help="Settings to choose from. Repeatable; unless given, the pools of the service's site.",
+    help="Settings to choose from. Repeatable; unless given, the arms of the file's study, else the pools of "
+    "the service's site.",
 )
 @click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a setting. Repeatable.")
 @click.option("--most", type=click.IntRange(1), default=64, show_default=True, help="Replicas at most.")
@@ -61,21 +62,22 @@ MOST = 200
 def plan_command(file: Path, plugins: tuple[Path, ...], **options: Any) -> int:
     """Find the cheapest configuration of a service that keeps its objectives (SLO).
 
-    For every combination of the `--vary` settings the number of replicas is bracketed and bisected; the pool
-    gets the nodes they need. Names of metrics without a scope are of the application: ttft.p99 is
-    apps.NAME.ttft.p99. Exit code 1 if no configuration keeps the objectives.
+    For every arm of the file's study, or combination of the `--vary` settings, the number of replicas is
+    bracketed and bisected; the pool gets the nodes they need. Names of metrics without a scope are of the
+    application or the service: ttft.p99 is apps.NAME.ttft.p99. Exit code 1 if no configuration keeps the
+    objectives. Ctrl-C shows what was found until then.
     """
-    from sim.report.planned import write
+    from sim.report.planned import report, write
     from sim.study.execute import quicker
-    from sim.study.planning import Asked, cheapest, efficient, greatest, plan
+    from sim.study.planning import Asked, greatest, plan
 
-    base = [*_NO_STUDY, *options["sets"]]
+    base = [*options["sets"], *_NO_STUDY]
     scenario = _load(file, base)
     service = _only("service", options["service"], list(scenario.platform.services))
     app = _only("app", options["app"], list(scenario.applications))
     asked = Asked(
         service,
-        _conditions(options["slo"], app),
+        _conditions(options["slo"], app, service),
         options["most"],
         1 if options["quick"] else options["replications"],
         options["jobs"] or os.cpu_count() or 1,
@@ -97,17 +99,18 @@ def plan_command(file: Path, plugins: tuple[Path, ...], **options: Any) -> int:
         else:
             _show_rate(result)
         return 0 if best is not None else 1
-    found = plan(load, _configurations(scenario, service, options["vary"]), asked, say)
-    metric = asked.conditions[0].metric
-    choice = cheapest(found)
-    place = options["folder"] / scenario.name / "plan"
-    page = write(place, scenario.name, asked, found, choice, efficient(found, metric))
+    study = _load(file, options["sets"]).study
+    configurations = _configurations(scenario, study.arms, service, options["vary"])
+    found = plan(load, configurations, asked, say)
+    data = report(load([]), asked, found, len(configurations))
+    place = options["folder"] / scenario.name / data["name"]
+    page = write(place, data, asked, found)
     if options["as_json"]:
-        out(json.dumps(json.loads((place / "plan.json").read_text(encoding="utf-8")), indent=2))
+        out(json.dumps(data, indent=2))
     else:
-        _show(found, choice, asked)
+        _show(data, asked, found)
         note(f"report: {page}")
-    return 0 if choice is not None else 1
+    return INTERRUPTED if data["interrupted"] else 0 if data["cheapest"] else 1
 
 
 def _load(file: Path, sets: Sequence[str]) -> Scenario:
@@ -126,32 +129,65 @@ def _only(kind: str, given: str | None, known: list[str]) -> str:
     return known[0]
 
 
-def _conditions(text: str, app: str) -> list[Condition]:
-    """The objectives; a metric without a scope is the application's."""
+def _conditions(text: str, app: str, service: str) -> list[Condition]:
+    """The objectives; a metric without a scope is the application's, else the service's.
+
+    Raises:
+        UsageError: all that is wrong with them.
+    """
     from sim.metrics import condition
 
-    found = []
+    scopes = (f"apps.{app}.", f"services.{service}.", "")
+    found, faults = [], []
     for part in text.split(","):
         match = _OBJECTIVE.fullmatch(part.strip())
         if match is None:
-            raise UsageError(f"--slo: {part.strip()!r} is not of the form ttft.p99<1s")
-        name = match[1]
-        if name.split(".")[0] not in ("apps", "services", "total", "pools", "links", "jobs"):
-            name = f"apps.{app}.{name}"
+            faults.append(f"{part.strip()!r} is not of the form ttft.p99<1s")
+            continue
+        name = next((scope + match[1] for scope in scopes if _known(scope + match[1])), None)
+        if name is None:
+            faults.append(f"unknown metric {match[1]!r}{did_you_mean(match[1], _short(app, service))}")
+            continue
         try:
             found.append(condition(name, match[2]))
         except ValueError as error:
-            raise UsageError(f"--slo: {error}") from None
+            faults.append(f"{match[1]}: {error}")
+    if faults:
+        raise UsageError("\n".join(f"--slo: {fault}" for fault in faults))
     return found
 
 
+def _known(name: str) -> bool:
+    from sim.metrics import lookup
+
+    try:
+        lookup(name)
+    except UsageError:
+        return False
+    return True
+
+
+def _short(app: str, service: str) -> list[str]:
+    """Names of metrics as `--slo` takes them: of the application and the service without their scope."""
+    from sim.metrics import METRICS
+
+    scopes = (("apps", app), ("services", service))
+    found = list(METRICS)
+    for scope, name in scopes:
+        found = [re.sub(rf"^{scope}\.<\w+>", f"{scope}.{name}", metric) for metric in found]
+    prefixes = tuple(f"{scope}.{name}." for scope, name in scopes)
+    return [metric.split(".", 2)[2] if metric.startswith(prefixes) else metric for metric in found]
+
+
 def _configurations(
-    scenario: Scenario, service: str, vary: Sequence[str]
-) -> list[tuple[str, dict[str, Any], list[str]]]:
-    """(name, settings, the same as `path=value`) of every combination."""
+    scenario: Scenario, arms: Mapping[str, Mapping[str, Any]], service: str, vary: Sequence[str]
+) -> list[Configuration]:
+    """Every combination of what varies, else every arm."""
     from sim.scenario.document import dotted
     from sim.scenario.overrides import alternatives
 
+    if arms and not vary:
+        return [(name, dict(settings), _sets(settings)) for name, settings in arms.items()]
     try:
         varied = [alternatives(item) for item in vary]
     except ValueError as error:
@@ -163,53 +199,66 @@ def _configurations(
             varied = [(("platform", "services", service, "pool"), list(pools))]
     if math.prod(len(values) for _, values in varied) > MOST:
         raise UsageError(f"--vary: more than {MOST} configurations")
-    made = []
+    made: list[Configuration] = []
     for choice in itertools.product(*(values for _, values in varied)):
         settings = {dotted(path): value for (path, _), value in zip(varied, choice, strict=True)}
-        sets = [f"{path}={json.dumps(value)}" for path, value in settings.items()]
         words = [
             value if isinstance(value, str) else f"{path.split('.')[-1]} {json.dumps(value)}"
             for path, value in settings.items()
         ]
-        made.append((", ".join(words) or "as in the file", settings, sets))
+        made.append((", ".join(words) or "as in the file", settings, _sets(settings)))
     return made
 
 
-def _show(found: Sequence[Found], choice: Found | None, asked: Asked) -> None:
+def _sets(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{path}={json.dumps(value)}" for path, value in settings.items()]
+
+
+def _show(data: dict[str, Any], asked: Asked, found: Sequence[Found]) -> None:
+    """The answer, then every configuration, then what nothing beats and what was ruled out."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from sim.cli.console import harmless
-    from sim.metrics import lookup
-    from sim.units import show
+    from sim.report.planned import TOKENS, many, shown
 
+    out(data["answer"])
+    tokens = any(item.best and TOKENS in item.best.metrics for item in found)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("configuration", overflow="fold")
-    for head in ("replicas", "USD/h"):
+    for head in ("replicas", "USD/h", *(["USD/M tokens"] if tokens else []), *data["short"]):
         table.add_column(head, justify="right")
-    for condition in asked.conditions:
-        table.add_column(condition.metric.split(".", 2)[-1], justify="right")
-    table.add_column("", overflow="fold")
-    order = sorted(found, key=lambda item: (item.best is None, item.best.cost if item.best else 0.0))
-    for item in order:
+    chosen = (data["cheapest"] or {}).get("configuration")
+    for item in sorted(found, key=lambda item: (item.best is None, item.best.cost if item.best else 0.0)):
         trial = item.best or (item.trials[-1] if item.trials else None)
-        cells = [Text(harmless(item.name), style="bold" if item is choice else "")]
-        cells += [Text(f"{trial.size:.0f}"), Text(f"{trial.cost:,.2f}")] if trial else [Text("-"), Text("-")]
-        for place, condition in enumerate(asked.conditions):
+        row = [Text(harmless(item.name), style="bold" if item.name == chosen else "")]
+        row += [Text(cell) for cell in _size(trial, tokens)]
+        for place in range(len(asked.conditions)):
             bound = trial.bounds[place] if trial else None
-            known = bound is not None and not math.isnan(bound.mean)
-            text = show(bound.mean, lookup(condition.metric).dimension) if bound and known else "-"
-            style = "green" if bound and bound.verdict == "met" else "red"
-            cells.append(Text(text, style=style if known else ""))
-        verdict = "cheapest" if item is choice else "" if item.best else f"ruled out: {item.ruled_out}"
-        table.add_row(*cells, Text(harmless(verdict)))
+            style = "" if bound is None else "green" if bound.verdict == "met" else "red"
+            row.append(Text(shown(bound), style=style))
+        table.add_row(*row)
     console().print(table)
-    if choice is None or choice.best is None:
-        out("no configuration keeps the objectives")
-        return
-    many = f"{choice.best.size:.0f} replica{'' if choice.best.size == 1 else 's'}"
-    out(f"{choice.name} with {many}: {choice.best.cost:,.2f} USD/h")
+    for item in found:
+        if item.ruled_out:
+            out(f"{item.name}: {item.ruled_out}")
+    if len(data["front"]) > 1:
+        out(f"nothing beats in cost and {data['short'][0].split(' ')[0]}:")
+        for one in data["front"]:
+            words = "" if one["kept"] else ", does not keep all objectives"
+            cost = f"{one['usd_per_hour']:,.2f} USD/h"
+            out(f"  {cost:>14}  {one['shown']}  {one['configuration']}, {many(one['replicas'])}{words}")
+
+
+def _size(trial: Trial | None, tokens: bool) -> list[str]:
+    from sim.report.planned import TOKENS
+
+    if trial is None:
+        return ["-"] * (3 if tokens else 2)
+    cost = trial.metrics.get(TOKENS, math.nan)
+    price = [] if not tokens else ["-" if math.isnan(cost) else f"{cost:,.2f}"]
+    return [f"{trial.size:.0f}", f"{trial.cost:,.2f}", *price]
 
 
 def _rate(scenario: Scenario, asked: Asked, trials: Sequence[Any], best: Any, rate: float) -> dict[str, Any]:
@@ -234,10 +283,10 @@ def _show_rate(result: dict[str, Any]) -> None:
     for trial in result["trials"]:
         words = "keeps the objectives" if trial["kept"] else trial["reason"]
         table.add_row(f"x {trial['factor']:.3g}", Text(harmless(words)))
-    console().print(table)
     if result["greatest_factor"] is None:
         out("no load that was tried keeps the objectives")
-        return
-    rate = result["requests_per_second"]
-    words = "" if rate is None else f", {rate:.3g} requests per second"
-    out(f"greatest load: {result['greatest_factor']:.3g} times that of the file{words}")
+    else:
+        rate = result["requests_per_second"]
+        words = "" if rate is None else f", {rate:.3g} requests per second"
+        out(f"greatest load: {result['greatest_factor']:.3g} times that of the file{words}")
+    console().print(table)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,56 +15,135 @@ from sim.errors import UsageError
 from sim.metrics import lookup
 from sim.report import theme
 from sim.report.charts import Chart, finish, table, ticks
+from sim.scenario.load import digest
+from sim.study.execute import replace_folder
+from sim.study.planning import cheapest, efficient
 
 if TYPE_CHECKING:
-    from sim.study.planning import Asked, Found, Trial
+    from sim.metrics import Condition
+    from sim.scenario.spec import Scenario
+    from sim.study.planning import Asked, Bound, Found, Trial
 
 
-def write(
-    folder: Path,
-    name: str,
-    asked: Asked,
-    found: Sequence[Found],
-    choice: Found | None,
-    front: Sequence[tuple[str, Trial]],
-) -> Path:
-    """Write the files; the path of the page.
+#: Cost of tokens, shown where it is measured.
+TOKENS = "total.cost_per_million_tokens"
 
-    Raises:
-        UsageError: the folder cannot be written to.
+
+def report(scenario: Scenario, asked: Asked, found: Sequence[Found], wanted: int) -> dict[str, Any]:
+    """The plan as plain data: its answer in words first.
+
+    Args:
+        scenario: as planned, before any configuration.
+        asked: what was asked.
+        found: what came out.
+        wanted: configurations in all, found or not.
     """
-    drawn = chart(asked, found, front)
-    data = {
+    choice = cheapest(found)
+    interrupted = len(found) < wanted or any(not item.complete for item in found)
+    metric = asked.conditions[0].metric
+    front = efficient(found, metric)
+    slo = [str(condition) for condition in asked.conditions]
+    key = json.dumps(
+        [digest(scenario), slo, asked.service, asked.most, asked.replications]
+        + [[item.name, dict(item.settings)] for item in found]
+        + [interrupted]
+    )
+    return {
         "version": 1,
-        "scenario": name,
-        "slo": [str(condition) for condition in asked.conditions],
+        "name": f"plan-{hashlib.sha256(key.encode()).hexdigest()[:8]}-seed{scenario.seed}",
+        "scenario": scenario.name,
+        "answer": _answer(asked, found, choice, wanted, interrupted),
+        "interrupted": interrupted,
+        "slo": slo,
+        "short": [_short(condition) for condition in asked.conditions],
         "service": asked.service,
         "replications": asked.replications,
         "cheapest": None
         if choice is None or choice.best is None
         else {"configuration": choice.name, **_trial(choice.best)},
-        "front": [{"configuration": owner, **_trial(trial)} for owner, trial in front],
+        "front": [
+            {"configuration": owner, "shown": _figure(trial.metrics[metric], metric), **_trial(trial)}
+            for owner, trial in front
+        ],
         "configurations": [
             {
                 "configuration": item.name,
                 "settings": dict(item.settings),
                 "best": None if item.best is None else _trial(item.best),
                 "ruled_out": item.ruled_out,
+                "complete": item.complete,
                 "trials": [_trial(trial) for trial in item.trials],
             }
             for item in found
         ],
     }
+
+
+def write(folder: Path, data: dict[str, Any], asked: Asked, found: Sequence[Found]) -> Path:
+    """Write the files into a folder, all at once; the path of the page.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    metric = asked.conditions[0].metric
+    drawn = chart(asked, found, efficient(found, metric))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         text = json.dumps(data, indent=1, ensure_ascii=True)
-        (folder / "plan.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "plan.svg").write_text(drawn.file, encoding="utf-8")
-        page = folder / "plan.html"
-        page.write_text(_page(data, asked, drawn), encoding="utf-8")
+        (work / "plan.json").write_text(text + "\n", encoding="utf-8")
+        (work / "plan.svg").write_text(drawn.file, encoding="utf-8")
+        (work / "plan.html").write_text(_page(data, asked, drawn), encoding="utf-8")
+        replace_folder(work, folder)
     except OSError as error:
         raise UsageError(f"results cannot be written to {folder}: {error.strerror}") from None
-    return page
+    return folder / "plan.html"
+
+
+def many(replicas: float) -> str:
+    """A number of replicas in words."""
+    return f"{replicas:.0f} replica{'' if replicas == 1 else 's'}"
+
+
+def shown(bound: Bound | None) -> str:
+    """What came out for an objective, with half the width of its interval."""
+    if bound is None or math.isnan(bound.mean):
+        return "-"
+    text = _figure(bound.mean, bound.condition.metric)
+    if bound.low is None or bound.high is None or not bound.high > bound.low:
+        return text
+    return f"{text} ± {_figure((bound.high - bound.low) / 2, bound.condition.metric)}"
+
+
+def _figure(value: float, metric: str) -> str:
+    return units.show(value, lookup(metric).dimension)
+
+
+def _short(condition: Condition) -> str:
+    """An objective without the scope of its metric."""
+    name = condition.metric
+    return str(condition).replace(name, name.split(".", 2)[-1], 1)
+
+
+def _answer(
+    asked: Asked, found: Sequence[Found], choice: Found | None, wanted: int, interrupted: bool
+) -> str:
+    objectives = " and ".join(_short(condition) for condition in asked.conditions)
+    so_far = f" (interrupted: {len(found)} of {wanted} configurations looked at)" if interrupted else ""
+    if choice is None or choice.best is None:
+        return f"No configuration keeps {objectives}.{so_far}"
+    best = choice.best
+    price = f"{best.cost:,.2f} USD/h"
+    tokens = best.metrics.get(TOKENS, math.nan)
+    if not math.isnan(tokens):
+        price += f", {tokens:,.2f} USD per million tokens generated"
+    able = [item for item in found if item.best is not None]
+    among = ""
+    if len(found) > 1:
+        others = len(found) - len(able)
+        among = f", the cheapest of {len(found)} configurations"
+        among += f" ({others} ruled out)" if others else ""
+    return f"{choice.name} with {many(best.size)} keeps {objectives} for {price}{among}.{so_far}"
 
 
 def chart(asked: Asked, found: Sequence[Found], front: Sequence[tuple[str, Trial]]) -> Chart:
@@ -111,6 +192,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
     return {
         "replicas": trial.size,
         "usd_per_hour": trial.cost,
+        "usd_per_million_tokens": _number(trial.metrics.get(TOKENS)),
         "kept": trial.kept,
         "reason": trial.reason,
         "objectives": [
@@ -141,8 +223,9 @@ def _page(data: dict[str, Any], asked: Asked, drawn: Chart) -> str:
     )
     dimensions = {condition.metric: lookup(condition.metric).dimension for condition in asked.conditions}
 
-    def shown(item: dict[str, Any]) -> str:
+    def figure(item: dict[str, Any]) -> str:
         return "-" if item["mean"] is None else units.show(item["mean"], dimensions[item["metric"]])
 
-    environment.filters["shown"] = shown
+    environment.filters["shown"] = figure
+    environment.filters["many"] = many
     return environment.get_template("plan.html.j2").render(data=data, chart=drawn)

@@ -98,7 +98,7 @@ def run_study(
         writing.write(work, study, timing)
         if finish is not None:
             finish(work)
-        _replace_folder(work, place)
+        replace_folder(work, place)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return place
@@ -174,7 +174,7 @@ def _collect(source: Path, target: Path) -> None:
             path.replace(place)
 
 
-def _replace_folder(new: Path, place: Path) -> None:
+def replace_folder(new: Path, place: Path) -> None:
     """Put a complete folder in its place; an older one stands until then."""
     new.chmod(0o755)
     if not place.exists():

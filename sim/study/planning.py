@@ -3,19 +3,21 @@
 The number of replicas is bracketed (doubled until the objectives are kept) and then bisected, for every
 configuration by itself. A configuration keeps an objective if the worse end of the 95 % interval over the
 replications does; with one replication, if the value does. More replicas are taken never to be worse.
+Ctrl-C ends the search with what it has found.
 """
 
 from __future__ import annotations
 
 import math
 import pickle
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sim import registry, units
-from sim.errors import ScenarioError, UsageError
+from sim.errors import ScenarioError, UsageError, did_you_mean
 from sim.metrics import Condition, lookup
 from sim.scenario.facts import instance_price
 from sim.scenario.offer import offer
@@ -28,6 +30,9 @@ PRECISION = 0.03
 
 #: Load a scenario with further `path=value` settings.
 Loader = Callable[[Sequence[str]], Scenario]
+
+#: A configuration: in words, settings by path, and the same as `path=value`.
+Configuration = tuple[str, Mapping[str, Any], Sequence[str]]
 
 #: Told about every trial before it runs: the configuration and what is tried.
 Say = Callable[[str, str], None]
@@ -96,6 +101,7 @@ class Found:
         trials: by rising size.
         best: the smallest that keeps the objectives, None if none does.
         ruled_out: why, "" if it is not.
+        complete: whether the search came to its end.
     """
 
     name: str
@@ -103,6 +109,7 @@ class Found:
     trials: list[Trial] = field(default_factory=list)
     best: Trial | None = None
     ruled_out: str = ""
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +133,31 @@ class Asked:
     plugins: Sequence[Path] = ()
 
 
-def plan(
-    load: Loader,
-    configurations: Sequence[tuple[str, Mapping[str, Any], Sequence[str]]],
-    asked: Asked,
-    say: Say,
-) -> list[Found]:
-    """Search every configuration: (name, settings, the same as `path=value`)."""
-    return [_search(load, name, settings, sets, asked, say) for name, settings, sets in configurations]
+def plan(load: Loader, configurations: Sequence[Configuration], asked: Asked, say: Say) -> list[Found]:
+    """Search every configuration; after Ctrl-C those that were begun, the last of them incomplete."""
+    found = []
+    for name, settings, sets in configurations:
+        found.append(_search(load, name, settings, sets, asked, say))
+        if not found[-1].complete:
+            break
+    return found
+
+
+def smallest(kept: Callable[[int], bool], most: int) -> int | None:
+    """The smallest number from 1 to `most` for which `kept` holds, None if it holds for none.
+
+    It must hold for all numbers above one for which it holds. Asked at most 2 log2(answer) + 2 times, and not
+    for numbers above twice the answer.
+    """
+    low, high = 0, 1
+    while not kept(high):
+        if high == most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if kept(middle) else (middle, high)
+    return high
 
 
 def cheapest(found: Sequence[Found]) -> Found | None:
@@ -161,27 +185,28 @@ def _search(
     found = Found(name, settings)
     tried: dict[int, Trial] = {}
 
-    def at(replicas: int) -> Trial:
+    def kept(replicas: int) -> bool:
         if replicas not in tried:
             say(name, f"{replicas} replica{'' if replicas == 1 else 's'}")
-            scenario = load([*sets, *sized(load(sets), asked.service, replicas)])
+            scenario = load([*sets, *sized(base, asked.service, replicas)])
             tried[replicas] = _trial(scenario, float(replicas), asked)
-        return tried[replicas]
+        return tried[replicas].kept
 
     try:
-        low, high = 0, 1
-        while not at(high).kept and high < asked.most:
-            low, high = high, min(2 * high, asked.most)
-        if tried[high].kept:
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (low, middle) if at(middle).kept else (middle, high)
-            found.best = tried[high]
+        base = load(sets)
+        size = smallest(kept, asked.most)
+        if size is None:
+            found.ruled_out = f"even {asked.most} replicas do not keep it: {tried[asked.most].reason}"
         else:
-            found.ruled_out = f"even {asked.most} replicas do not keep it: {tried[high].reason}"
+            found.best = tried[size]
     except ScenarioError as error:
         more = f" (and {len(error.faults) - 1} more)" if len(error.faults) > 1 else ""
         found.ruled_out = f"cannot be built: {error.faults[0].path}: {error.faults[0].message}{more}"
+    except KeyboardInterrupt:
+        # Not the smallest perhaps, but one that keeps them.
+        found.complete = False
+        found.best = min((one for one in tried.values() if one.kept), key=lambda one: one.size, default=None)
+        found.ruled_out = "" if found.best else "interrupted before any size kept the objectives"
     found.trials = [tried[replicas] for replicas in sorted(tried)]
     return found
 
@@ -280,7 +305,11 @@ def _trial(scenario: Scenario, size: float, asked: Asked) -> Trial:
     values = {name: [run.get(name, math.nan) for run in runs] for name in names}
     bounds = []
     for condition in asked.conditions:
-        given = values.get(condition.metric, [math.nan])
+        if condition.metric not in values:
+            raise UsageError(
+                f"this scenario does not measure {condition.metric}{did_you_mean(condition.metric, values)}"
+            )
+        given = values[condition.metric]
         interval = intervals.of_mean(given)
         bounds.append(Bound(condition, interval.mean, interval.low, interval.high))
     overloaded = [
@@ -304,7 +333,13 @@ def _measured(scenario: Scenario, asked: Asked) -> Iterator[dict[str, float]]:
     from joblib import Parallel, delayed
 
     parallel = Parallel(n_jobs=min(asked.jobs, asked.replications), backend="loky")
-    yield from parallel(delayed(_one)(text, number, asked.plugins) for number in range(asked.replications))
+    yield from parallel(delayed(_remote)(text, number, asked.plugins) for number in range(asked.replications))
+
+
+def _remote(text: bytes, replication: int, plugins: Sequence[Path]) -> dict[str, float]:
+    # Ctrl-C goes to the whole process group; only the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return _one(text, replication, plugins)
 
 
 def _one(text: bytes, replication: int, plugins: Sequence[Path]) -> dict[str, float]:

@@ -331,10 +331,17 @@ cost_per_1000 | money | low | cost per 1,000 requests
     total cost over thousands of completed requests
 cost_per_million_tokens | money | low | cost per million tokens
     total cost over millions of tokens generated
+cost_per_million_tokens_in | money | low | cost per million prompt tokens
+    total cost over millions of prompt tokens, as if answers were free
+cost_per_million_tokens_all | money | low | cost per million tokens in and out
+    total cost over millions of prompt tokens and tokens generated together
 energy_per_token | energy | low | energy per token
     total energy over tokens generated
 tokens_out | count | high | tokens generated
     tokens that language models generated
+tokens_in | count | high | prompt tokens
+    tokens of the prompts whose first token of the answer came in the window; each counts once, also if it
+    was processed again or found in a cache
 energy | energy | low | energy
     nodes with PUE, and traffic
 energy_per_1000 | energy | low | energy per 1,000 requests

@@ -33,7 +33,8 @@ def measure(outcome: Outcome) -> dict[str, float]:
     for name in ("cost", "energy", "carbon"):
         found[f"total.{name}_per_1000"] = ratio(found[f"total.{name}"], thousands)
     if view.facts.get("engines"):
-        tokens_out = found.get("total.tokens_out", 0.0)
-        found["total.cost_per_million_tokens"] = ratio(found["total.cost"], tokens_out / 1e6)
+        tokens_out, tokens_in = found.get("total.tokens_out", 0.0), found.get("total.tokens_in", 0.0)
+        for name, count in (("", tokens_out), ("_in", tokens_in), ("_all", tokens_in + tokens_out)):
+            found[f"total.cost_per_million_tokens{name}"] = ratio(found["total.cost"], count / 1e6)
         found["total.energy_per_token"] = ratio(found["total.energy"], tokens_out)
     return found

@@ -38,13 +38,15 @@ class Timing:
 def measure(view: View) -> dict[str, float]:
     """The metrics of services with a language model's engine, and of tokens in all."""
     found: dict[str, float] = {}
-    generated = 0.0
+    given = generated = 0.0
     for name, facts in view.facts.get("engines", {}).items():
         numbers = _sequences(view, name) | _iterations(view, name, facts)
         generated += numbers["tokens_out"] * view.length
+        given += float(np.sum(view.numbers("sequences", "prompt")[_begun(view, name)]))
         found |= {f"services.{name}.{metric}": value for metric, value in numbers.items()}
     if found:
         found["total.tokens_out"] = generated
+        found["total.tokens_in"] = given
     return found
 
 
@@ -115,6 +117,11 @@ def _rows(view: View, service: str) -> NDArray[np.int64]:
     return np.flatnonzero(mine)
 
 
+def _begun(view: View, service: str) -> Mask:
+    """Sequences whose first token came in the window."""
+    return equals(view.text("sequences", "service"), service) & view.inside("sequences", "first")
+
+
 def _stretches(view: View, service: str) -> NDArray[np.int64]:
     units = view.numbers("units", "id")[equals(view.text("units", "owner"), service)]
     mine = np.isin(view.numbers("iterations", "replica"), units)
@@ -151,9 +158,8 @@ def _sequences(view: View, name: str) -> dict[str, float]:
 def _iterations(view: View, name: str, facts: dict[str, float | None]) -> dict[str, float]:
     found = gaps(view, name)
     rows = _stretches(view, name)
-    firsts = equals(view.text("sequences", "service"), name) & view.inside("sequences", "first")
     prompts = float(np.sum(view.numbers("iterations", "prompts")[rows]))
-    outputs = float(found.count + np.count_nonzero(firsts))
+    outputs = float(found.count + np.count_nonzero(_begun(view, name)))
     blocks = view.numbers("iterations", "blocks")[rows]
     took = found.first * found.iterations + found.slope * (found.iterations * (found.iterations - 1) / 2)
     # Rows that only tell the longer gap of a few sequences name no blocks.

@@ -78,14 +78,19 @@ def test_every_metric_of_a_periodic_chat():
         "services.llm.tokens_in": 4 * count / 40,
         "services.llm.tokens_out": 3 * count / 40,
         "total.tokens_out": 3 * count,
+        "total.tokens_in": 4 * count,
     }
     length = outcome.facts["window"][1]
     scale = {
-        name: 40 / length for name in expected if name.endswith(("goodput", "tokens_in", "llm.tokens_out"))
+        name: 40 / length
+        for name in expected
+        if name.endswith(("goodput", "llm.tokens_in", "llm.tokens_out"))
     }
     for name, value in expected.items():
         assert found[name] == pytest.approx(value * scale.get(name, 1.0), rel=1e-6), name
-    assert found["total.cost_per_million_tokens"] == pytest.approx(length / (3 * count) * 1e6, rel=1e-6)
+    for name, tokens in (("", 3), ("_in", 4), ("_all", 7)):
+        cost = found[f"total.cost_per_million_tokens{name}"]
+        assert cost == pytest.approx(length / (tokens * count) * 1e6, rel=1e-6), name
     assert found["total.energy_per_token"] == pytest.approx(100 * length / (3 * count), rel=1e-6)
     facts = outcome.facts["engines"]["llm"]
     assert found["services.llm.mfu"] == pytest.approx(

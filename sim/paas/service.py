@@ -156,6 +156,7 @@ class Service:
         self.router = fresh(router)
         registry.start(self.time, model, precision)
         registry.start(self.router, ctx.streams, name)
+        registry.start(self.engine, ctx.streams, name)
         self._pick = self.router.pick
         self.admission = fresh(admission)
         registry.start(self.admission)

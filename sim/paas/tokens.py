@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sim.kernel.lines import FifoLine
 from sim.paas.calls import Call
-from sim.paas.llm import Engine, Sequence
+from sim.paas.llm import Engine, Sequence, StepwiseEngine
 from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.replica import Replica, ReplicaState
 from sim.tables import TIMEOUT
@@ -27,9 +27,9 @@ class TokenReplica(Replica):
         pending: prompt tokens of the calls that wait for their first place.
     """
 
-    __slots__ = ("_engine", "_live", "_note", "_patient", "_timer", "pending")
+    __slots__ = ("_adapter", "_engine", "_live", "_note", "_patient", "_timer", "pending")
 
-    _engine: Engine
+    _engine: Engine | StepwiseEngine
 
     def __init__(self, service: Service, unit: Unit) -> None:
         super().__init__(service, unit)
@@ -44,6 +44,7 @@ class TokenReplica(Replica):
         super().settle()
         policy, service, unit = self._service.engine, self._service, self.unit
         assert isinstance(policy, ContinuousBatch)
+        self._adapter = policy.adapter if policy.adapters is not None else None
         self._engine = policy.build(
             service.model,
             service.precision,
@@ -65,6 +66,8 @@ class TokenReplica(Replica):
             self._service.refuse(call, "queue-full", now)
             return
         sequence = Sequence(call.id, now, call.tokens_in or 1, call.tokens_out or 1, call.priority, call)
+        if self._adapter is not None:
+            sequence.adapter = self._adapter(call)
         reason = engine.refusal(sequence)
         if reason:
             self._service.refuse(call, reason, now)

@@ -16,6 +16,12 @@ from sim.scenario.spec import Service
 
 def check_steps(at: Location, service: Service, devices: Iterable[str | None]) -> Iterator[Problem]:
     """The step times of a service, on each of the devices its replicas may run on."""
+    # Each stage of a pipeline spreads its layers over its part of the accelerators.
+    stages, count = getattr(service.engine, "stages", 1), service.resources.accelerators
+    if stages > 1 and count % stages:
+        message = f"{stages} stages need a multiple of {stages} accelerators, not {count:g}"
+        yield Problem((*at, "engine", "pipeline"), message)
+        return
     steps = getattr(service.engine, "steps", None)
     where: Location = (*at, "engine", "steps")
     if isinstance(steps, FromProfile) and steps.name is not None:
@@ -39,7 +45,7 @@ def check_steps(at: Location, service: Service, devices: Iterable[str | None]) -
         return
     if service.model not in catalog.names("model"):
         return
-    model, number = catalog.model(service.model), max(1, round(service.resources.accelerators))
+    model, number = catalog.model(service.model), max(1, round(count / stages))
     for device in dict.fromkeys(devices):
         if device is None:
             yield Problem(where, f"step times {named} need a device, and a node there has none")

@@ -28,6 +28,7 @@ class Sequence:
         owner: whatever the caller wants back.
         prefilled: moment at which another engine made the last token of its prompt, whose cache arrives
             with it (s): it only generates here. NaN: it begins with its prompt.
+        adapter: number of the low-rank adapter it needs; None: none.
 
     Attributes:
         generated: tokens generated, up to date while it waits and when it has ended.
@@ -43,15 +44,20 @@ class Sequence:
         due: step at which it ends, while it generates.
         generating: whether it has a place and its prompt is done.
         prefilled: whether its prompt need not be processed here.
+        flying: iterations under way that it is in, where they are taken one by one.
+        credit: share of a token that drafts have still to give it, likewise.
     """
 
     __slots__ = (
+        "adapter",
         "arrival",
         "base",
         "computed",
+        "credit",
         "due",
         "finish",
         "first",
+        "flying",
         "generated",
         "generating",
         "held",
@@ -76,6 +82,7 @@ class Sequence:
         priority: float = 0.0,
         owner: Any = None,
         prefilled: float = NAN,
+        adapter: int | None = None,
     ) -> None:
         if prompt < 1 or output < 1:
             raise ValueError(f"sequence {number}: prompt and output must be at least 1 token")
@@ -96,6 +103,9 @@ class Sequence:
         self.base = 0
         self.due = -1
         self.generating = False
+        self.adapter = adapter
+        self.flying = 0
+        self.credit = 0.0
 
 
 class Batch:

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import inf, sqrt
+from typing import TYPE_CHECKING
 
 from sim.paas.llm.admission import Admission, Step
 from sim.paas.llm.batch import Batch, Sequence
 from sim.paas.llm.gaps import Log, Run
 from sim.paas.llm.times import DetailedSteps, StepTimes
 from sim.paas.llm.waiting import Waiting
+
+if TYPE_CHECKING:
+    from sim.paas.llm.stepwise import StepwiseEngine
 
 #: The iteration in which everybody generates and nothing else happens.
 _GENERATION = Step([], True, True)
@@ -290,7 +294,7 @@ class Engine:
             self.entering.append(head)
 
 
-def simulate(engine: Engine, sequences: Iterable[Sequence]) -> list[Sequence]:
+def simulate(engine: Engine | StepwiseEngine, sequences: Iterable[Sequence]) -> list[Sequence]:
     """Serve sequences, and return those that were, in the order they ended; others are left as they are."""
     done: list[Sequence] = []
     for sequence in sorted(sequences, key=lambda s: (s.arrival, s.number)):

@@ -97,6 +97,23 @@ class DetailedSteps:
         return self.function([], sequences, context), 0.0, 1
 
 
+@dataclass
+class PartOfSteps:
+    """An equal part of the durations of a whole model: those of a stage of a pipeline."""
+
+    whole: StepTimes
+    parts: int
+
+    def seconds(self, prompt_tokens: int, square: float, sequences: int, context: int) -> float:
+        """Duration of one iteration (s)."""
+        return self.whole.seconds(prompt_tokens, square, sequences, context) / self.parts
+
+    def ramp(self, sequences: int, context: int) -> tuple[float, float, int]:
+        """The progression of the whole, divided."""
+        first, slope, room = self.whole.ramp(sequences, context)
+        return first / self.parts, slope / self.parts, room
+
+
 class TableSteps:
     """Measured durations, interpolated: by prompt tokens, and by (sequences, mean context of one).
 

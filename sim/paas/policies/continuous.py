@@ -9,12 +9,15 @@ from annotated_types import Ge
 
 from sim.errors import StratusError
 from sim.paas import llm
+from sim.paas.policies.extras import Choice, LowRank, Pipeline, Speculate
 from sim.paas.policies.nested import OfKind
 from sim.registry import policy
 from sim.units import Bytes, Fraction, Seconds
 
 if TYPE_CHECKING:
     from sim.catalog import Device, Model
+    from sim.kernel.streams import RandomStreams
+    from sim.paas.calls import Call
     from sim.paas.llm.gaps import Run
 
 _LINES = {
@@ -41,7 +44,8 @@ class ContinuousBatch:
     scheduler and host; the model is spread over the accelerators of the replica. The service's time
     model is used only to estimate waits. A call that its client cancels leaves when the iteration under way
     ends (vLLM aborts it when the connection closes). Tokens come with the trace or the application; a call
-    without counts as 1 + 1 tokens.
+    without counts as 1 + 1 tokens. With a `pipeline`, `speculation` or `adapters` every iteration is taken by
+    itself, which is slower to simulate.
     """
 
     steps: Annotated[Any, OfKind("steps")]
@@ -56,6 +60,9 @@ class ContinuousBatch:
     overhead: Seconds = 0.0
     whole_prompt: bool = False
     restart: Literal["tokens", "prompt"] = "tokens"
+    pipeline: Pipeline | None = None
+    speculation: Speculate | None = None
+    adapters: LowRank | None = None
 
     servers = 1
     gathering = 0.0
@@ -64,6 +71,30 @@ class ContinuousBatch:
     def __post_init__(self) -> None:
         if self.scheduling != "chunked-prefill" and (self.whole_prompt or self.restart != "tokens"):
             raise ValueError("`whole_prompt` and `restart` are for `scheduling: chunked-prefill`")
+        if self.max_sequences < self.stages:
+            raise ValueError(f"max_sequences {self.max_sequences} are too few for {self.stages} stages")
+        self._streams: RandomStreams | None = None
+        self._path = ""
+        self._choice: Choice | None = None
+
+    def start(self, streams: RandomStreams, name: str) -> None:
+        """Draw what has to be drawn for a service of that name."""
+        self._streams, self._path = streams, f"paas/{name}"
+        if self.adapters is not None:
+            self._choice = Choice(self.adapters, streams.stream(f"paas/{name}/adapters"))
+
+    def adapter(self, call: Call) -> int | None:
+        """Number of the adapter that a call needs; None: none."""
+        if self._choice is None:
+            return None
+        # An attempt needs what the request it is of needs.
+        request = getattr(call.request, "owner", None) or call.request
+        return self._choice.of(request.id)
+
+    @property
+    def stages(self) -> int:
+        """Stages of its pipeline."""
+        return 1 if self.pipeline is None else self.pipeline.stages
 
     @property
     def largest(self) -> int:
@@ -75,7 +106,8 @@ class ContinuousBatch:
     ) -> int:
         """Blocks of the cache, less than 1 if the model does not fit; as vLLM reckons them.
 
-        (utilisation x memory - reserve) x accelerators - weights, over the bytes of a block at 16 bits.
+        (utilisation x memory - reserve) x accelerators - weights - adapters, over the bytes of a block at
+        16 bits: all of the stage of a pipeline that has most layers.
 
         Raises:
             StratusError: they are not given, and model or device do not say enough.
@@ -84,8 +116,13 @@ class ContinuousBatch:
             return self.blocks
         if model is None or not model.kv_bytes_per_token or device is None:
             raise StratusError("continuous-batch: give `blocks`, or a language model and a device")
-        memory = (self.memory_utilisation * device.memory - self.reserve) * max(1.0, accelerators)
-        return int((memory - model.weights(precision)) / (model.kv_bytes_per_token * self.block_size))
+        part = 1.0
+        if self.stages > 1:
+            part = -(-model.layers // self.stages) / model.layers if model.layers else 1 / self.stages
+        memory = self.memory_utilisation * device.memory - self.reserve
+        memory *= max(1.0, accelerators / self.stages)
+        held = model.weights(precision) + (self.adapters.bytes if self.adapters else 0.0)
+        return int((memory - part * held) / (part * model.kv_bytes_per_token * self.block_size))
 
     def build(
         self,
@@ -95,7 +132,7 @@ class ContinuousBatch:
         accelerators: float = 1.0,
         number: int = 0,
         note: Callable[[Run], object] | None = None,
-    ) -> llm.Engine:
+    ) -> llm.Engine | llm.StepwiseEngine:
         """The engine of one replica: of a model at a precision, on accelerators of a kind.
 
         Args:
@@ -120,14 +157,31 @@ class ContinuousBatch:
             "sarathi": llm.Sarathi(self.max_sequences, self.max_tokens),
             "sarathi-serve": llm.SarathiServe(self.max_sequences, self.max_tokens),
         }
-        times = self.steps.build(model, precision, device, max(1, round(accelerators)))
-        return llm.Engine(
-            rules[self.scheduling],
-            times,
+        times = self.steps.build(model, precision, device, max(1, round(accelerators / self.stages)))
+        rule, line = rules[self.scheduling], _LINES[self.order]()
+        if self.pipeline is None and self.speculation is None and self.adapters is None:
+            return llm.Engine(
+                rule,
+                times,
+                blocks,
+                block_size=self.block_size,
+                waiting=line,
+                overhead=self.overhead,
+                number=number,
+                note=note,
+            )
+        stage = llm.PartOfSteps(times, self.stages) if self.stages > 1 else times
+        path = f"{self._path}/{number}"
+        return llm.StepwiseEngine(
+            rule,
+            [stage] * self.stages,
             blocks,
             block_size=self.block_size,
-            waiting=_LINES[self.order](),
+            waiting=line,
             overhead=self.overhead,
+            hop=None if self.pipeline is None else self.pipeline.hop(model),
+            speculation=None if self.speculation is None else self.speculation.build(self._streams, path),
+            adapters=None if self.adapters is None else self.adapters.build(),
             number=number,
             note=note,
         )

@@ -17,8 +17,8 @@ import heapq
 class Job:
     """A request: `done` of `prefill` + `decode` tokens are processed or generated."""
 
-    def __init__(self, number, arrival, prompt, output):
-        self.number, self.arrival = number, arrival
+    def __init__(self, number, arrival, prompt, output, adapter=None):
+        self.number, self.arrival, self.adapter = number, arrival, adapter
         self.prefill, self.decode, self.done = prompt, output, 0
         self.prompt, self.ready, self.blocks = prompt, False, 0
         self.start = self.first = self.finish = None
@@ -224,10 +224,14 @@ def system(jobs, total, size, places, chunk, watermark, times):
     return jobs
 
 
-def v1(jobs, total, size, places, budget, times, whole=False, anew=False):
-    """vLLM V1: one pass over the running in order, then over the line if nobody lost a place."""
+def v1(jobs, total, size, places, budget, times, whole=False, anew=False, adapters=None):
+    """vLLM V1: one pass over the running in order, then over the line if nobody lost a place.
+
+    `adapters` are (slots, seconds to load one, share that each makes an iteration longer): who needs
+    one more than fit beside those running is passed by.
+    """
     todo, line, running = sorted(jobs, key=lambda job: (job.arrival, job.number)), [], []
-    used, now = 0, 0.0
+    used, now, there = 0, 0.0, []
     while todo or line or running:
         if not line and not running:
             now = max(now, todo[0].arrival)
@@ -258,22 +262,94 @@ def v1(jobs, total, size, places, budget, times, whole=False, anew=False):
             left -= tokens
             batch.append((job, tokens))
             place += 1
-        while line and left > 0 and len(running) < places and not lost:
-            tokens = min(line[0].prefill, left)
-            if needs(line[0].prefill if whole else tokens, size) > total - used:
+        for job in list(line):
+            if left <= 0 or len(running) >= places or lost:
                 break
-            job = line.pop(0)
+            named = {other.adapter for other in running} - {None}
+            if adapters and job.adapter not in named | {None} and len(named) >= adapters[0]:
+                continue
+            tokens = min(job.prefill, left)
+            if needs(job.prefill if whole else tokens, size) > total - used:
+                break
+            line.remove(job)
             job.blocks = needs(tokens, size)
             used += job.blocks
             left -= tokens
             running.append(job)
             batch.append((job, tokens))
         if batch:
-            now += seconds(batch, times)
+            took = seconds(batch, times)
+            if adapters:
+                # In the order in which they generate or begin; those of running ones stay.
+                order = [job for job, _ in batch if job.ready] + [job for job, _ in batch if not job.ready]
+                named = list(dict.fromkeys(job.adapter for job in order if job.adapter is not None))
+                took = took * (1 + adapters[2] * len(named)) + adapters[1] * len(set(named) - set(there))
+                kept = {job.adapter for job in running}
+                for adapter in named:
+                    if adapter in there:
+                        there.remove(adapter)
+                    elif len(there) == adapters[0]:
+                        there.remove(next(old for old in there if old not in kept))
+                    there.append(adapter)
+            now += took
             for job, tokens in batch:
                 job.process(tokens, now)
                 if job.finish is not None:
                     used -= job.blocks
                     running.remove(job)
     assert used == 0
+    return jobs
+
+
+def v1_pipeline(jobs, places, budget, stages):
+    """vLLM V1 with as many iterations under way as there are stages, and blocks for all."""
+    todo, line, running = sorted(jobs, key=lambda job: (job.arrival, job.number)), [], []
+    flights, free_at, given, away = [], [0.0] * len(stages), {}, set()
+    while todo or line or running:
+        now = min([batch[0] for batch in flights[:1]] + [job.arrival for job in todo[:1]])
+        while todo and todo[0].arrival <= now:
+            line.append(todo.pop(0))
+        while flights and flights[0][0] <= now:
+            for job, tokens in flights.pop(0)[1]:
+                away.discard(job.number)
+                job.process(tokens, now)
+                if job.finish is not None:
+                    running.remove(job)
+        while len(flights) < len(stages):
+            left, batch = budget, []
+            for job in running + line:
+                if left <= 0:
+                    break
+                if job in line and len(running) == places:
+                    break
+                # Tokens of the prompt are given out ahead of their processing, generated ones are not.
+                owed = job.prefill - given.get(job.number, 0)
+                if job.ready:
+                    owed = 0 if job.number in away else 1
+                tokens = min(owed, left)
+                if not tokens:
+                    continue
+                if job in line:
+                    line.remove(job)
+                    running.append(job)
+                before = job.done if job.ready else given.get(job.number, 0)
+                given[job.number] = given.get(job.number, 0) + tokens
+                if job.ready:
+                    away.add(job.number)
+                left -= tokens
+                batch.append((job, tokens, before))
+            if not batch:
+                break
+            moment = now
+            for place, times in enumerate(stages):
+                chunks = [(tokens, before) for job, tokens, before in batch if not job.ready]
+                contexts = [before for job, _, before in batch if job.ready]
+                took = times.seconds(
+                    sum(tokens for tokens, _ in chunks),
+                    sum(tokens * (before + tokens / 2) for tokens, before in chunks),
+                    len(contexts),
+                    sum(contexts),
+                )
+                moment = free_at[place] = max(moment, free_at[place]) + took
+            flights.append((moment, [(job, tokens) for job, tokens, _ in batch]))
     return jobs

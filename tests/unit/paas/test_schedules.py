@@ -19,6 +19,7 @@ from sim.paas.llm import (
     Sarathi,
     SarathiServe,
     Sequence,
+    StepwiseEngine,
     simulate,
 )
 from tests.unit.paas import schedules
@@ -77,6 +78,76 @@ def test_vidur(scheduler, work, blocks, places, most, watermark):
     )
     simulate(Engine(rule, TIMES, blocks, block_size=SIZE), sequences)
     same(jobs, sequences)
+
+
+STAGES = (TIMES, LinearSteps(4e-3, 3e-5, 2e-5, 5e-7, 2e-8), LinearSteps(6e-3, 1e-5, 4e-5, 6e-7))
+
+
+@pytest.mark.parametrize("scheduler", ["vllm", "sarathi"])
+@pytest.mark.parametrize("stages", [1, 2, 3])
+@settings(max_examples=40, deadline=None)
+@given(WORK, st.integers(28, 60), st.sampled_from([3, 5, 9]), st.sampled_from([64, 20, 3]))
+def test_vidurs_pipelines(scheduler, stages, work, blocks, places, most):
+    """Up to as many batches under way as stages, each of unlike speed; sending keeps the sender busy."""
+    rule = PrefillFirst(places, 120) if scheduler == "vllm" else Sarathi(places, most)
+    jobs, sequences = both(work)
+
+    def stage(place):
+        hop = 1e-3 if place < stages - 1 else 0.0
+        return lambda batch: (
+            schedules.seconds(batch, STAGES[place]) + hop + 1e-6 * sum(n for _, n in batch) * (hop > 0)
+        )
+
+    schedules.vidur(
+        jobs,
+        scheduler,
+        blocks,
+        SIZE,
+        places,
+        120 if scheduler == "vllm" else most,
+        0.01,
+        [stage(place) for place in range(stages)],
+    )
+    engine = StepwiseEngine(
+        rule, STAGES[:stages], blocks, block_size=SIZE, hop=lambda tokens: 1e-3 + 1e-6 * tokens
+    )
+    simulate(engine, sequences)
+    same(jobs, sequences)
+    assert engine.batch.free == blocks
+    assert engine.log.gaps().count >= sum(sequence.output - 1 for sequence in sequences)
+
+
+@settings(max_examples=40, deadline=None)
+@given(WORK, st.sampled_from([2, 5, 9]), st.sampled_from([64, 20, 9, 3]), st.integers(1, 3))
+def test_pipelines_of_vllm_v1(work, places, budget, stages):
+    """The chunks of a prompt follow each other without waiting."""
+    jobs, sequences = both(work)
+    schedules.v1_pipeline(jobs, places, budget, STAGES[:stages])
+    simulate(
+        StepwiseEngine(ChunkedPrefill(places, budget), STAGES[:stages], 1000, block_size=SIZE), sequences
+    )
+    same(jobs, sequences)
+
+
+@pytest.mark.parametrize("rule", [ChunkedPrefill(5, 20), SarathiServe(5, 20), PrefillFirst(5, 120)], ids=repr)
+@settings(max_examples=30, deadline=None)
+@given(WORK, st.integers(28, 80))
+def test_on_one_stage_both_engines_are_alike(rule, work, blocks):
+    """Moments, and percentiles of the gaps."""
+    left, right = both(work)[1], both(work)[1]
+    one = StepwiseEngine(rule, [TIMES], blocks, block_size=SIZE)
+    other = Engine(rule, TIMES, blocks, block_size=SIZE)
+    simulate(one, left)
+    simulate(other, right)
+    for mine, its in zip(left, right, strict=True):
+        assert (mine.start, mine.first, mine.finish) == pytest.approx((its.start, its.first, its.finish))
+        assert mine.preemptions == its.preemptions
+    assert one.iterations == other.iterations
+    assert one.log.gaps().count == other.log.gaps().count
+    for share in (0.1, 0.5, 0.9, 1.0):
+        if one.log.gaps().count:
+            assert one.log.gaps().quantile(share) == pytest.approx(other.log.gaps().quantile(share), rel=1e-6)
+    assert sum(row[6] for row in one.log) == sum(row[6] for row in other.log)
 
 
 @settings(max_examples=40, deadline=None)

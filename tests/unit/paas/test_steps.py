@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations, product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +63,20 @@ def test_a_mixture_of_experts_reads_the_experts_its_tokens_choose():
     assert steps.seconds(0, 0.0, 4, 0) * 3350e9 / 2 == pytest.approx(
         model.parameters - experts * 0.75**4, rel=1e-9
     )
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 3])
+def test_experts_read_are_those_of_every_possible_choice(tokens):
+    """The mean over all ways in which so many tokens each choose two of eight, one after the other."""
+    model = catalog.model("mixtral-8x7b")
+    ways = list(combinations(range(model.experts), model.experts_per_token))
+    chosen = [len(set().union(*choice)) for choice in product(ways, repeat=tokens)]
+    distinct = sum(chosen) / len(chosen)
+    expert = (model.parameters - model.active_parameters) / (model.experts - model.experts_per_token)
+    read = model.parameters - expert * (model.experts - distinct)
+    steps = RooflineSteps(model, H100, memory_efficiency=1.0, overhead=0.0, layer_overhead=0.0)
+    for found in (steps.seconds(0, 0.0, tokens, 0), steps.seconds(tokens, 0.0, 0, 0)):
+        assert found * 3350e9 / 2 == pytest.approx(read, rel=1e-9)
 
 
 @given(st.integers(1, 300), st.integers(1, 300_000), st.integers(1, 500))

@@ -207,7 +207,8 @@ class StepwiseEngine:
         adapters = self.batch.adapters
         if adapters is None:
             return 0.0, 1.0
-        named = [sequence.adapter for sequence, *_ in (*picked.generating, *picked.prompts)]
+        named = [sequence.adapter for sequence, _ in picked.generating]
+        named += [sequence.adapter for sequence, _, _ in picked.prompts]
         return adapters.take_part(dict.fromkeys(adapter for adapter in named if adapter is not None))
 
     def _land(self, formed: float, now: float, picked: Picked, done: list[Sequence]) -> None:

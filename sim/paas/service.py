@@ -24,6 +24,7 @@ from sim.paas.calls import Batch, Call
 from sim.paas.coldstart import Artifact, Startup
 from sim.paas.gauge import Gauge
 from sim.paas.policies.autoscalers.base import NO_OUTLOOK
+from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.replica import Replica
 from sim.paas.replicaset import Demand, ReplicaBounds, ReplicaSet
 from sim.paas.rules import NO_RULES, Rules
@@ -156,7 +157,8 @@ class Service:
         self.router = fresh(router)
         registry.start(self.time, model, precision)
         registry.start(self.router, ctx.streams, name)
-        registry.start(self.engine, ctx.streams, name)
+        if isinstance(self.engine, ContinuousBatch):
+            self.engine.belong(ctx.streams, name)
         self._pick = self.router.pick
         self.admission = fresh(admission)
         registry.start(self.admission)

@@ -44,8 +44,8 @@ def test_the_policy_of_the_page_on_policies_works_in_a_scenario(monkeypatch, tmp
 
 
 def test_the_page_on_language_models_runs():
-    (code,) = blocks(ROOT / "docs" / "llm.md", "python")
-    exec(compile(code, "llm.md", "exec"), {})
+    for code in blocks(ROOT / "docs" / "llm.md", "python"):
+        exec(compile(code, "docs/llm.md", "exec"), {})
 
 
 def test_the_page_on_autoscaling_runs(monkeypatch, tmp_path):

@@ -77,8 +77,8 @@ class ContinuousBatch:
         self._path = ""
         self._choice: Choice | None = None
 
-    def start(self, streams: RandomStreams, name: str) -> None:
-        """Draw what has to be drawn for a service of that name."""
+    def belong(self, streams: RandomStreams, name: str) -> None:
+        """Serve a service of that name, whose streams everything is drawn from."""
         self._streams, self._path = streams, f"paas/{name}"
         if self.adapters is not None:
             self._choice = Choice(self.adapters, streams.stream(f"paas/{name}/adapters"))

@@ -111,7 +111,7 @@ def test_which_adapter_a_request_needs():
     assert {everybody.of(number) for number in range(5000)} == {0, 1, 2}
     policy = engine(adapters=spec)
     assert policy.adapter(SimpleNamespace(request=None)) is None
-    policy.start(RandomStreams(3), "chat")
+    policy.belong(RandomStreams(3), "chat")
     attempt = SimpleNamespace(request=SimpleNamespace(id=999, owner=SimpleNamespace(id=7)))
     plain = SimpleNamespace(request=SimpleNamespace(id=7, owner=None))
     assert policy.adapter(attempt) == policy.adapter(plain)

@@ -12,6 +12,7 @@ from sim.paas.llm.admission import ChunkedPrefill, PrefillFirst, Sarathi, Sarath
 from sim.paas.llm.batch import Batch, Sequence
 from sim.paas.llm.engine import Engine, simulate
 from sim.paas.llm.gaps import Gaps, Log
+from sim.paas.llm.prefix import Content, Host, PrefixCache
 from sim.paas.llm.profiles import read_profile
 from sim.paas.llm.roofline import RooflineSteps
 from sim.paas.llm.speculation import Speculation
@@ -24,15 +25,18 @@ __all__ = [
     "Batch",
     "ByPriority",
     "ChunkedPrefill",
+    "Content",
     "DetailedSteps",
     "Engine",
     "FirstCome",
     "FunctionSteps",
     "Gaps",
+    "Host",
     "LinearSteps",
     "Log",
     "PartOfSteps",
     "PrefillFirst",
+    "PrefixCache",
     "RooflineSteps",
     "Sarathi",
     "SarathiServe",

@@ -81,23 +81,25 @@ class PrefillFirst:
     def form(self, batch: Batch, now: float) -> Step:
         """Prompts while they fit, else generation."""
         prompts: list[tuple[Sequence, int]] = []
-        waiting = batch.waiting
+        waiting, cache = batch.waiting, batch.cache
         most = tokens = 0
         least = int(self.watermark * batch.blocks)
         while waiting and len(batch.running) < self.max_sequences:
             head = waiting.head()
             if head.prefilled:
                 break
+            done, shared = (0, 0) if cache is None else batch.found(head)
             blocks = batch.blocks_for(head.target)
-            if batch.free - blocks < least:
+            if batch.free - (blocks - shared) < least:
                 break
-            most = max(most, head.target)
-            tokens += head.target
+            chunk = head.target - done
+            most = max(most, chunk)
+            tokens += chunk
             size = (len(prompts) + 1) * most if self.padded else tokens
             # A sequence that starts again may have outgrown the limit: then it goes alone.
             if size > self.max_tokens and (prompts or not head.generated):
                 break
-            prompts.append((batch.admit(blocks, now), head.target))
+            prompts.append((batch.admit(blocks, shared, chunk, now), chunk))
         if prompts:
             return Step(prompts, False, False)
         order = None
@@ -112,10 +114,12 @@ class ChunkedPrefill:
     """Everybody generates in every iteration, and prompts fill up its budget of tokens, in chunks.
 
     The rule of vLLM's V1 engine: running sequences first, in the order of their places; when blocks
-    run out the last of them loses its place, to be recomputed from the front of the line. Waiting
-    ones are taken only if nobody lost a place, with the blocks of their chunk and no watermark;
-    with `whole_prompt` only if the blocks of their whole prompt are free (`scheduler_reserve_full_isl`
-    of later versions, as in LLMServingSim 2). `restart` is "tokens" in both, "prompt" in BLIS.
+    run out the last of them loses its place (by priority: the one of the lowest), to be recomputed from
+    the front of the line. Waiting ones are taken only if nobody lost a place, with the blocks of their
+    chunk and no watermark; with `whole_prompt` only if the blocks of their whole prompt are free
+    (`scheduler_reserve_full_isl` of later versions, as in LLMServingSim 2). `restart` is "tokens" in both,
+    "prompt" in BLIS. Unlike in vLLM, when one loses its place to its own want of a block, those behind it
+    generate all the same.
     """
 
     max_sequences: int = 128
@@ -136,6 +140,7 @@ class ChunkedPrefill:
         lost = batch.claim(None, 0)
         budget = self.max_tokens - batch.generating
         prompts: list[tuple[Sequence, int]] = []
+        cache = batch.cache
         if batch.prefilling:
             for sequence in list(batch.prefilling):
                 chunk = min(sequence.target - sequence.computed, budget)
@@ -143,24 +148,31 @@ class ChunkedPrefill:
                     break
                 blocks = batch.blocks_for(sequence.computed + chunk) - sequence.held
                 if blocks > batch.free:
-                    batch.preempt(sequence)
                     lost = True
-                    break
+                    freed = batch.make_room(sequence, blocks)
+                    if freed < 0:
+                        break
+                    budget += freed
                 sequence.held += blocks
                 batch.free -= blocks
                 budget -= chunk
+                if cache is not None:
+                    cache.fill(sequence, sequence.computed + chunk)
                 prompts.append((sequence, chunk))
         waiting = batch.waiting
         if waiting and not lost:
             while waiting and budget > 0 and len(batch.running) < self.max_sequences:
                 head = waiting.head()
-                chunk = min(head.target, budget)
-                blocks = batch.blocks_for(chunk)
+                if head.prefilled:
+                    break
+                done, shared = (0, 0) if cache is None else batch.found(head)
+                chunk = min(head.target - done, budget)
+                blocks = batch.blocks_for(done + chunk)
                 room = batch.blocks_for(head.target) if self.whole_prompt else blocks
-                if room > batch.free or head.prefilled:
+                if room - shared > batch.free:
                     break
                 budget -= chunk
-                prompts.append((batch.admit(blocks, now), chunk))
+                prompts.append((batch.admit(blocks, shared, chunk, now), chunk))
         return Step(prompts, batch.generating > 0, not lost)
 
 
@@ -191,23 +203,29 @@ class Sarathi:
     def form(self, batch: Batch, now: float) -> Step:
         """Generation, then the prompt begun, then new ones."""
         lost = batch.claim(None, 1)
+        cache = batch.cache
         budget = self.chunk - batch.generating
         prompts: list[tuple[Sequence, int]] = []
         for sequence in batch.prefilling:
             chunk = min(sequence.target - sequence.computed, budget)
             if chunk > 0:
                 budget -= chunk
+                if cache is not None:
+                    cache.fill(sequence, sequence.computed + chunk)
                 prompts.append((sequence, chunk))
         waiting = batch.waiting
         least = int(self.watermark * batch.blocks)
         while waiting and budget > 0 and len(batch.running) < self.max_sequences:
             head = waiting.head()
-            blocks = batch.blocks_for(head.target)
-            if batch.free - blocks < least or head.prefilled:
+            if head.prefilled:
                 break
-            chunk = min(head.target, budget)
+            done, shared = (0, 0) if cache is None else batch.found(head)
+            blocks = batch.blocks_for(head.target)
+            if batch.free - (blocks - shared) < least:
+                break
+            chunk = min(head.target - done, budget)
             budget -= chunk
-            prompts.append((batch.admit(blocks, now), chunk))
+            prompts.append((batch.admit(blocks, shared, chunk, now), chunk))
         return Step(prompts, batch.generating > 0, not lost)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import Any
 
+from sim.paas.llm.prefix import Content, PrefixCache, Run
 from sim.paas.llm.waiting import FirstCome, Waiting
 
 NAN = float("nan")
@@ -29,6 +30,7 @@ class Sequence:
         prefilled: moment at which another engine made the last token of its prompt, whose cache arrives
             with it (s): it only generates here. NaN: it begins with its prompt.
         adapter: number of the low-rank adapter it needs; None: none.
+        content: what its tokens are, where a prefix cache looks at it; nobody else's unless given.
 
     Attributes:
         generated: tokens generated, up to date while it waits and when it has ended.
@@ -46,13 +48,18 @@ class Sequence:
         prefilled: whether its prompt need not be processed here.
         flying: iterations under way that it is in, where they are taken one by one.
         credit: share of a token that drafts have still to give it, likewise.
+        runs: of the prefix cache, what it holds there from its beginning.
+        cached: tokens of its prompt that were found there when it first got a place.
+        loaded: those of them that came from the host's memory.
     """
 
     __slots__ = (
         "adapter",
         "arrival",
         "base",
+        "cached",
         "computed",
+        "content",
         "credit",
         "due",
         "finish",
@@ -62,6 +69,7 @@ class Sequence:
         "generating",
         "held",
         "last",
+        "loaded",
         "number",
         "output",
         "owner",
@@ -69,9 +77,12 @@ class Sequence:
         "prefilled",
         "priority",
         "prompt",
+        "runs",
         "start",
         "target",
     )
+
+    runs: list[Run]
 
     def __init__(
         self,
@@ -83,6 +94,7 @@ class Sequence:
         owner: Any = None,
         prefilled: float = NAN,
         adapter: int | None = None,
+        content: Content | None = None,
     ) -> None:
         if prompt < 1 or output < 1:
             raise ValueError(f"sequence {number}: prompt and output must be at least 1 token")
@@ -106,6 +118,8 @@ class Sequence:
         self.adapter = adapter
         self.flying = 0
         self.credit = 0.0
+        self.content = content
+        self.cached = self.loaded = 0
 
 
 class Batch:
@@ -116,6 +130,7 @@ class Batch:
         block_size: tokens per block.
         waiting: the line in front of it.
         restart: what a sequence that lost its place begins with (`sim.paas.llm.admission.Restart`).
+        cache: what the blocks hold; None: nothing that could be found again.
 
     Attributes:
         free: blocks nobody holds.
@@ -128,12 +143,18 @@ class Batch:
     """
 
     def __init__(
-        self, blocks: int, block_size: int = 16, waiting: Waiting | None = None, restart: str = "tokens"
+        self,
+        blocks: int,
+        block_size: int = 16,
+        waiting: Waiting | None = None,
+        restart: str = "tokens",
+        cache: PrefixCache | None = None,
     ) -> None:
         self.blocks = self.free = blocks
         self.block_size = block_size
         self.restart = restart
         self.waiting: Waiting = FirstCome() if waiting is None else waiting
+        self.cache = cache
         self.running: dict[Sequence, None] = {}
         self.prefilling: list[Sequence] = []
         self.generating = 0
@@ -184,13 +205,27 @@ class Batch:
 
     # ------------------------------------------------------------ what happens
 
-    def admit(self, blocks: int, now: float) -> Sequence:
-        """Give the head of the line a place and so many blocks."""
+    def found(self, sequence: Sequence) -> tuple[int, int]:
+        """Tokens that are cached of a sequence that waits, and how many blocks of them others hold."""
+        return (0, 0) if self.cache is None else self.cache.look(sequence, self.free)
+
+    def admit(self, blocks: int, shared: int, chunk: int, now: float) -> Sequence:
+        """Give the head of the line, for which was just looked, a place, and the blocks that nobody holds.
+
+        Args:
+            blocks: it has then.
+            shared: how many of them others hold.
+            chunk: tokens of its prompt in the iteration that is formed.
+            now: moment (s).
+        """
         sequence = self.waiting.take()
         if sequence.start != sequence.start:
             sequence.start = now
+        if self.cache is not None:
+            sequence.computed = self.cache.take(sequence)
+            self.cache.fill(sequence, sequence.computed + chunk)
         sequence.held = blocks
-        self.free -= blocks
+        self.free -= blocks - shared
         self.running[sequence] = None
         self.prefilling.append(sequence)
         return sequence
@@ -200,6 +235,9 @@ class Batch:
         sequence = self.waiting.take()
         sequence.start = now
         sequence.prefilled = False
+        if self.cache is not None:
+            sequence.runs = []
+            self.cache.fill(sequence, sequence.prompt - 1)
         self.free -= self.blocks_for(sequence.prompt - 1)
         self.running[sequence] = None
         self._generate(sequence, sequence.prompt, sequence.last)
@@ -212,7 +250,18 @@ class Batch:
         else:
             self.prefilling.remove(sequence)
             del self.running[sequence]
-            self.free += sequence.held
+            self.free += self._released(sequence, sequence.held, sequence.computed)
+
+    def taken(self, iterations: int) -> int:
+        """Blocks that so many iterations of generation take, without those of the first."""
+        size = self.block_size
+        cycles, rest = divmod(iterations - 1, size)
+        taken = cycles * self.generating
+        if rest:
+            # Places -(step + 1), -(step + 2), ... modulo the size: a slice that ends with the first.
+            end = size + -(self.step + 1) % size + 1
+            taken += sum(self._remainders[end - rest : end])
+        return taken
 
     def advance(self, iterations: int, now: float) -> bool:
         """Every generating sequence has got so many tokens; the first one's blocks are claimed.
@@ -221,14 +270,7 @@ class Batch:
             Whether a sequence may have ended.
         """
         if iterations > 1:
-            size = self.block_size
-            cycles, rest = divmod(iterations - 1, size)
-            taken = cycles * self.generating
-            if rest:
-                # Places -(step + 1), -(step + 2), ... modulo the size: a slice that ends with the first.
-                end = size + -(self.step + 1) % size + 1
-                taken += sum(self._remainders[end - rest : end])
-            self.free -= taken
+            self.free -= self.taken(iterations)
         self.step += iterations
         self.generated_at = now
         if self.fresh:
@@ -259,7 +301,7 @@ class Batch:
         if sequence.generated == sequence.output:
             sequence.finish = now
             del self.running[sequence]
-            self.free += sequence.held
+            self.free += self._released(sequence, sequence.held, sequence.computed)
             return True
         self._generate(sequence, sequence.target + 1, now)
         return False
@@ -277,11 +319,18 @@ class Batch:
         heappush(self._due, (due, sequence.number, sequence))
         self.fresh[since] = self.fresh.get(since, 0) + 1
 
-    def preempt(self, sequence: Sequence) -> None:
-        """Take the place and the blocks of a sequence that has claimed none yet; all is to be done again."""
+    def preempt(self, sequence: Sequence, claimed: bool = False) -> None:
+        """Take the place and the blocks of a sequence; all is to be done again.
+
+        Args:
+            sequence: who has a place.
+            claimed: whether it generates and has claimed its block of the iteration that is formed.
+        """
         if sequence.generating:
             tokens = sequence.base + self.step
             self.free += self._leave(sequence)
+            if claimed and (tokens - 1) % self.block_size == 0:
+                self.free += 1
             sequence.generated = tokens - sequence.prompt
             if self.fresh.get(sequence.last):
                 self.fresh[sequence.last] -= 1
@@ -294,7 +343,7 @@ class Batch:
         else:
             self.prefilling.remove(sequence)
             del self.running[sequence]
-            self.free += sequence.held
+            self.free += self._released(sequence, sequence.held, sequence.computed)
             if self.restart == "processed":
                 # Below 0: so many tokens of the prompt are counted as if they were generated.
                 sequence.target = sequence.computed
@@ -304,7 +353,7 @@ class Batch:
         self.waiting.put_back(sequence)
 
     def _leave(self, sequence: Sequence) -> int:
-        """No longer generates; the blocks it held."""
+        """No longer generates; the blocks that are free then."""
         base = sequence.base
         del self.running[sequence]
         self.generating -= 1
@@ -314,14 +363,20 @@ class Batch:
         self._remainders[place + self.block_size] -= 1
         sequence.generating = False
         sequence.due = -1
-        return self.blocks_for(base + self.step - 1)
+        tokens = base + self.step - 1
+        return self._released(sequence, self.blocks_for(tokens), tokens)
+
+    def _released(self, sequence: Sequence, blocks: int, tokens: int) -> int:
+        """Blocks that are free when a sequence leaves that has so many, with so many tokens computed."""
+        return blocks if self.cache is None else self.cache.release(sequence, blocks, tokens, self.free)
 
     def claim(self, order: list[Sequence] | None, spare: int) -> bool:
-        """Take the blocks of the next iteration, at the cost of the last in order if there are too few.
+        """Take the blocks of the next iteration, at the cost of others if there are too few.
 
         Args:
             order: the running sequences; None: as they got their places. Whoever generates is served
-                from its front, whoever loses its place is taken from its end.
+                from its front, whoever loses its place is taken from its end, unless the line has an order
+                in which one is the last to be served: then that one.
             spare: blocks that must be free for a sequence to go on, even if it needs none.
 
         Returns:
@@ -341,12 +396,31 @@ class Batch:
                 continue
             needs = 1 if (sequence.base + step) % size == 0 else 0
             while self.free < max(needs, spare):
-                victim = line.pop()
-                self.preempt(victim)
+                victim = self.waiting.last(line)
+                at = line.index(victim)
+                del line[at]
+                self.preempt(victim, at < place)
                 lost = True
-                if victim is sequence:
+                if at < place:
+                    place -= 1
+                elif victim is sequence:
                     break
             else:
                 self.free -= needs
                 place += 1
+        return lost
+
+    def make_room(self, sequence: Sequence, blocks: int) -> int:
+        """Free so many blocks for a prompt that goes on, when all who generate have claimed theirs.
+
+        Returns:
+            How many lost their places for it, -1 if it did itself.
+        """
+        lost = 0
+        while self.free < blocks:
+            victim = self.waiting.last([*self.running])
+            self.preempt(victim, True)
+            if victim is sequence:
+                return -1
+            lost += 1
         return lost

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from sim.paas.llm.admission import Admission, Step
 from sim.paas.llm.batch import Batch, Sequence
 from sim.paas.llm.gaps import Log, Run
+from sim.paas.llm.prefix import Content, PrefixCache
 from sim.paas.llm.times import DetailedSteps, StepTimes
 from sim.paas.llm.waiting import Waiting
 
@@ -36,7 +37,8 @@ class Engine:
         waiting: order of the line; first come first served unless given.
         overhead: seconds added to every iteration, of the scheduler and the host.
         number: of the replica, in the rows it notes.
-        note: takes the rows of the table `steps`; kept in `log` unless given.
+        note: takes the rows of the table `iterations`; kept in `log` unless given.
+        cache: of prefixes; None: every prompt is processed from its beginning.
 
     Attributes:
         batch: its state.
@@ -58,8 +60,9 @@ class Engine:
         overhead: float = 0.0,
         number: int = 0,
         note: Callable[[Run], object] | None = None,
+        cache: PrefixCache | None = None,
     ) -> None:
-        self.batch = Batch(blocks, block_size, waiting, admission.restart)
+        self.batch = Batch(blocks, block_size, waiting, admission.restart, cache)
         self.log = Log()
         self.until = inf
         self.iterations = 0
@@ -88,6 +91,16 @@ class Engine:
         """Share of the cache's blocks in use, 0 to 1."""
         batch = self.batch
         return 1.0 - batch.free / batch.blocks
+
+    def cached(self, content: Content, tokens: int, now: float) -> int:
+        """How many tokens of such a prompt the prefix cache holds at a moment."""
+        batch, free = self.batch, self.batch.free
+        if batch.cache is None:
+            return 0
+        if self._count > 1 and self._step is not None:
+            # Of the stretch that lasts, the iterations begun have taken their blocks.
+            free -= batch.taken(self._within(now - self._began))
+        return batch.cache.known(content, tokens, free)
 
     def refusal(self, sequence: Sequence) -> str:
         """Why a sequence can never be served, "" if it can."""
@@ -264,7 +277,12 @@ class Engine:
             else:
                 chunks = [(chunk, sequence.computed) for sequence, chunk in step.prompts]
                 first = self._detailed(chunks, generating, context)
-            self._first = first = first + self._overhead
+            first += self._overhead
+            cache = batch.cache
+            if cache is not None and cache.loading:
+                first += cache.loading
+                cache.loading = 0.0
+            self._first = first
             self._slope = 0.0
             self._count = 1
             self.until = now + first
@@ -276,8 +294,12 @@ class Engine:
         count = 1
         if step.settled and limit > 1 and batch.free > 0:
             ends = batch.next_due() - batch.step
-            # As long as a block stays free, no rule takes a sequence's place.
-            count = batch.iterations_within(batch.free - 1, ends if ends < limit else limit)
+            # As long as a block stays free, no rule takes a sequence's place; as long as nothing is
+            # evicted, as much is found for the head of the line.
+            room = batch.free - 1
+            if batch.cache is not None and batch.cache.hopes:
+                room = max(0, min(room, batch.free - batch.cache.idle))
+            count = batch.iterations_within(room, ends if ends < limit else limit)
         self._count = count
         # The same sum as `_span`, to the last bit.
         self.until = now + (count * first + slope * (count * (count - 1) / 2))

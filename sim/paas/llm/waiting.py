@@ -31,6 +31,9 @@ class Waiting(Protocol):
     def cancel(self, sequence: Sequence) -> bool:
         """Take a sequence away that waits; whether it was the head."""
 
+    def last(self, running: list[Sequence]) -> Sequence:
+        """Of sequences with a place, in some order, the one to lose it."""
+
     def __len__(self) -> int:
         """How many wait."""
 
@@ -61,9 +64,16 @@ class FirstCome(deque["Sequence"]):
         self.remove(sequence)
         return head
 
+    def last(self, running: list[Sequence]) -> Sequence:
+        """The last of them."""
+        return running[-1]
+
 
 class ByPriority(list["tuple[float, float, int, Sequence]"]):
-    """Higher priority first, then by arrival; who lost its place keeps its rank."""
+    """Higher priority first, then by arrival; who lost its place keeps its rank.
+
+    Who has a place loses it by the same rank, as in vLLM's priority scheduling.
+    """
 
     def rank(self, sequence: Sequence) -> float:
         """Smaller is served first."""
@@ -93,6 +103,10 @@ class ByPriority(list["tuple[float, float, int, Sequence]"]):
         heapify(self)
         return head
 
+    def last(self, running: list[Sequence]) -> Sequence:
+        """The one of the lowest priority, of equal ones the latest."""
+        return max(running, key=lambda each: (-each.priority, each.arrival, each.number))
+
 
 class ShortestPrompt(ByPriority):
     """Shortest job first by what an engine knows of a job: the length of its prompt."""
@@ -101,8 +115,12 @@ class ShortestPrompt(ByPriority):
         """Smaller is served first."""
         return sequence.prompt
 
+    def last(self, running: list[Sequence]) -> Sequence:
+        """The last of them: how long a job is says nothing about its worth."""
+        return running[-1]
 
-class ShortestOutput(ByPriority):
+
+class ShortestOutput(ShortestPrompt):
     """Shortest job first by the length of the answer, which only an oracle knows."""
 
     def rank(self, sequence: Sequence) -> float:

@@ -80,6 +80,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
         first       float s     moment of the first token
         finish      float s     moment of the last token
         preemptions int   -     times it lost its place in the batch
+        cached      int   -     prompt tokens that the prefix cache held when it first got a place
+        loaded      int   -     those of them that came from the host's memory
+        evicted     int   -     blocks the prefix cache gave up since the row before of that replica
     """),
     "iterations": _table("""
         replica     int   -     unit whose engine it was; a row for each stretch of like iterations

@@ -198,6 +198,16 @@ tokens_out | rate | high | tokens generated
     tokens generated per second of the window
 kv_blocks | count | - | cache in use
     mean blocks of the key-value cache in use while the engines run
+hit_rate | fraction | high | prefix hits
+    share of the prompt tokens that the prefix cache held when their call first got a place, of the calls
+    completed; engines with `prefix_cache`
+    source: vLLM (prefix cache hit rate)
+host_hit_rate | fraction | - | host hits
+    share of the prompt tokens that came from the host's memory, a part of the above
+tokens_saved | rate | high | tokens saved
+    prompt tokens not computed for that, per second of the window
+evictions | rate | low | evictions
+    blocks that the prefix cache gave up per second of the window
 mfu | fraction | high | MFU
     model FLOP utilisation: 2 x active parameters x tokens processed over the peak of the ready replicas
     source: PaLM (Chowdhery et al., 2022); attention is left out

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sim.kernel.lines import FifoLine
 from sim.paas.calls import Call
-from sim.paas.llm import Engine, Sequence, StepwiseEngine
+from sim.paas.llm import Content, Engine, PrefixCache, Sequence, StepwiseEngine
 from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.replica import Replica, ReplicaState
 from sim.tables import TIMEOUT
@@ -27,7 +27,17 @@ class TokenReplica(Replica):
         pending: prompt tokens of the calls that wait for their first place.
     """
 
-    __slots__ = ("_adapter", "_engine", "_live", "_note", "_patient", "_timer", "pending")
+    __slots__ = (
+        "_adapter",
+        "_cache",
+        "_engine",
+        "_evicted",
+        "_live",
+        "_note",
+        "_patient",
+        "_timer",
+        "pending",
+    )
 
     _engine: Engine | StepwiseEngine
 
@@ -37,6 +47,8 @@ class TokenReplica(Replica):
         self._patient: deque[Sequence] = deque()
         self._note = service.ctx.recorder.table("sequences").add
         self._timer = 0
+        self._cache: PrefixCache | None = None
+        self._evicted = 0
         self.pending = 0
 
     def settle(self) -> None:
@@ -53,11 +65,19 @@ class TokenReplica(Replica):
             unit.id,
             service.ctx.recorder.table("iterations").add,
         )
+        self._cache = self._engine.batch.cache if isinstance(self._engine, Engine) else None
 
     @property
     def kv_use(self) -> float:
         """Share of its cache's blocks in use, 0 to 1."""
         return self._engine.use
+
+    def cached(self, call: Call) -> int:
+        """Tokens of a call's prompt that its prefix cache holds now, in the host's memory or nearer."""
+        engine, content = self._engine, _content(call)
+        if content is None or not isinstance(engine, Engine):
+            return 0
+        return engine.cached(content, call.tokens_in or 1, self._kernel.now)
 
     def offer(self, call: Call, now: float) -> None:
         """Let a call wait for a place in the batch, or refuse it."""
@@ -68,6 +88,8 @@ class TokenReplica(Replica):
         sequence = Sequence(call.id, now, call.tokens_in or 1, call.tokens_out or 1, call.priority, call)
         if self._adapter is not None:
             sequence.adapter = self._adapter(call)
+        if self._cache is not None:
+            sequence.content = _content(call)
         reason = engine.refusal(sequence)
         if reason:
             self._service.refuse(call, reason, now)
@@ -138,6 +160,7 @@ class TokenReplica(Replica):
     def _leave(self, done: list[Sequence], now: float) -> None:
         """Sequences have all their tokens."""
         service, live, note, number = self._service, self._live, self._note, self.unit.id
+        cache = self._cache
         calls = []
         for sequence in done:
             call: Call = sequence.owner
@@ -145,6 +168,9 @@ class TokenReplica(Replica):
                 # Cancelled while its last iteration was under way.
                 continue
             calls.append(call)
+            evicted = 0
+            if cache is not None:
+                evicted, self._evicted = cache.evicted - self._evicted, cache.evicted
             note(
                 (
                     call.id,
@@ -157,6 +183,9 @@ class TokenReplica(Replica):
                     sequence.first,
                     now,
                     sequence.preemptions,
+                    sequence.cached,
+                    sequence.loaded,
+                    evicted,
                 )
             )
         self.load -= len(calls)
@@ -227,3 +256,9 @@ class TokenReplica(Replica):
         """The calls here, those begun first."""
         calls = [sequence.owner for sequence in self._live.values()]
         return sorted(calls, key=lambda call: call.start != call.start)
+
+
+def _content(call: Call) -> Content | None:
+    """What a call's prompt has in common with others, None for nothing."""
+    content: Content | None = getattr(call.request, "content", None)
+    return content

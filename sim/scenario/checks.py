@@ -144,6 +144,7 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
         if service.engine.policy == "continuous-batch" and service.engine.blocks is None:
             yield from _cache(scenario, at, service)
         yield from check_hosts(scenario, at, service)
+        yield from _host_cache(at, service)
         found = list(_place(scenario, at, service))
         yield from found or _roofline(scenario, at, service)
         if not found:
@@ -161,6 +162,14 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
                 service.autoscaler.load()
             except ScenarioError as error:
                 yield Problem((*at, "autoscaler", "weights"), str(error))
+
+
+def _host_cache(at: Location, service: Service) -> Iterator[Problem]:
+    """Whether the size of a block is known, where the memory of the host keeps some."""
+    known = service.model in catalog.names("model") and catalog.model(service.model or "").kv_bytes_per_token
+    if getattr(service.engine, "host_cache", 0.0) and not known:
+        fault = "needs a `model` with a key-value cache in the catalog"
+        yield Problem((*at, "engine", "host_cache"), fault)
 
 
 def _cache(scenario: Scenario, at: Location, service: Service) -> Iterator[Problem]:

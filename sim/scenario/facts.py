@@ -167,7 +167,7 @@ def _objective(scenario: Scenario, service: str) -> dict[str, float] | None:
 
 
 def _engine(scenario: Scenario, name: str) -> dict[str, Any]:
-    """FLOP of a token and FLOP/s of a replica, None where nobody states them."""
+    """FLOP of a token and FLOP/s of a replica, None where nobody states them; whether it caches prefixes."""
     service = scenario.platform.services[name]
     pools = scenario.infrastructure.sites[service.site].pools
     offers = [
@@ -181,6 +181,7 @@ def _engine(scenario: Scenario, name: str) -> dict[str, Any]:
     return {
         "flop": None if model is None else 2 * (model.active_parameters or model.parameters),
         "peak": None if peak is None else peak * service.resources.accelerators,
+        "prefixes": service.engine.prefix_cache,
     }
 
 

@@ -226,11 +226,11 @@ class PrefixCache(Shelf):
         """How many of so many tokens are found here or in the host's memory."""
         self.settle(free)
         limit = (tokens - 1) // self._size
-        end = 0
-        for shelf in (self, self._host):
-            for _, _, end in shelf.walk(content, end, limit) if shelf is not None else ():
-                pass
-        return end * self._size
+        found = 0
+        for shelf in (self,) if self._host is None else (self, self._host):
+            for _, _, end in shelf.walk(content, found, limit):
+                found = end
+        return found * self._size
 
     def look(self, sequence: Sequence, free: int) -> tuple[int, int]:
         """Tokens found of a sequence that waits, and how many blocks of them others hold now."""
@@ -291,7 +291,7 @@ class PrefixCache(Shelf):
                 return
 
     def release(self, sequence: Sequence, blocks: int, tokens: int, free: int) -> int:
-        """A sequence with so many blocks, and so many tokens computed, leaves; the blocks that are free then."""
+        """A sequence with so many blocks, and so many tokens computed, leaves; the blocks then free."""
         self.settle(free)
         self.fill(sequence, tokens)
         runs = sequence.runs

@@ -41,6 +41,8 @@ def measure(view: View) -> dict[str, float]:
     given = generated = 0.0
     for name, facts in view.facts.get("engines", {}).items():
         numbers = _sequences(view, name) | _iterations(view, name, facts)
+        if facts.get("prefixes"):
+            numbers |= _prefixes(view, name)
         generated += numbers["tokens_out"] * view.length
         given += float(np.sum(view.numbers("sequences", "prompt")[_begun(view, name)]))
         found |= {f"services.{name}.{metric}": value for metric, value in numbers.items()}
@@ -152,6 +154,20 @@ def _sequences(view: View, name: str) -> dict[str, float]:
         **_spread("e2e", elapsed),
         "ntpot.mean": average(elapsed / output),
         "preemptions": float(np.sum(preemptions)),
+    }
+
+
+def _prefixes(view: View, name: str) -> dict[str, float]:
+    rows = _rows(view, name)
+    prompt, cached, loaded, evicted = (
+        float(np.sum(view.numbers("sequences", column)[rows]))
+        for column in ("prompt", "cached", "loaded", "evicted")
+    )
+    return {
+        "hit_rate": ratio(cached, prompt),
+        "host_hit_rate": ratio(loaded, prompt),
+        "tokens_saved": ratio(cached, view.length),
+        "evictions": ratio(evicted, view.length),
     }
 
 

@@ -1,4 +1,4 @@
-"""An engine that steps through every iteration, sequence by sequence and block by block: the tests' reference.
+"""The tests' reference: an engine that steps through every iteration, sequence by sequence, block by block.
 
 Plain lists and sets; nothing is shared with the engine that jumps.
 """

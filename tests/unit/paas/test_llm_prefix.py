@@ -33,7 +33,7 @@ RULES = [
 
 
 def content_of(number, path, private):
-    """What the tokens of a prompt are: a way down a tree of texts, and then an end of its own or a shared one."""
+    """What the tokens of a prompt are: a way down a tree of texts, then an end of its own or a shared one."""
     parts, end, name = [], 0, ()
     for turn in path:
         name = (*name, turn)
@@ -60,7 +60,7 @@ WORK = st.lists(
 @pytest.mark.parametrize(
     ("room", "by_priority"), [(None, True), (0, False), (0, True), (15, False), (40, True)]
 )
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(WORK, st.integers(22, 60))
 def test_jumping_equals_stepping(rule, room, by_priority, work, blocks):
     """Tokens, lost places, what was found and what was evicted: of every rule, with and without a cache."""
@@ -186,7 +186,7 @@ def test_the_end_of_a_prompt_is_evicted_first():
 
 
 def test_what_the_host_keeps_is_loaded():
-    """The old prompt's 8 blocks: 2 evicted by the new one are loaded for 0.5 s each, one token is computed."""
+    """Of the old prompt's 8 blocks the 2 evicted are loaded in 0.5 s each; one token is computed."""
     cache = PrefixCache(4, Host(100, 4, 0.5))
     old = (("old", inf),)
     again = Sequence(2, 200.0, 33, 1, content=old)

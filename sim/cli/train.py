@@ -17,11 +17,13 @@ FILE = click.Path(path_type=Path)
 @click.option("--service", help="Whose replicas it decides; the only service unless given.")
 @click.option(
     "--algorithm",
-    type=click.Choice(["ppo", "dqn", "q-learning"]),
+    type=click.Choice(["ppo", "dqn", "q-learning", "linear-q"]),
     default="ppo",
     show_default=True,
     help="How it learns; ppo and dqn need the extra `rl`.",
 )
+@click.option("--residual", is_flag=True, help="Steps correct what the service's own autoscaler wants.")
+@click.option("--fluid", is_flag=True, help="Learn on the service in closed form, many times as fast.")
 @click.option(
     "--looks", type=click.IntRange(1), default=100_000, show_default=True, help="Decisions it makes."
 )
@@ -35,16 +37,15 @@ FILE = click.Path(path_type=Path)
 )
 @click.option("--step", default="5%", show_default=True, help="A step, as a share of the replicas.")
 @click.option("--discount", default="0.95", show_default=True, help="Worth of a reward one look later.")
-@click.option(
-    "--reward", multiple=True, metavar="NAME=VALUE", help="slow, idle, churn or patience. Repeatable."
-)
+@click.option("--reward", multiple=True, metavar="NAME=VALUE", help="late, churn or patience. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print what is said of the agent as JSON.")
 @common
 def train_command(file: Path, **options: Any) -> int:
     """Train an autoscaler on a scenario and write its weights.
 
-    Use them with `autoscaler: {policy: learned, weights: FILE}`, or `q-learning` for a table. Train with
-    another seed and on other days than you judge it by: the file remembers, and reports say so.
+    Use them with `autoscaler: {policy: learned, weights: FILE}`, or `q-learning` or `linear-q` by name,
+    and with the same `base` if it is `--residual`. Train with another seed and on other days than you
+    judge it by: the file remembers, and reports say so.
     """
     from sim.errors import UsageError, did_you_mean
     from sim.rl.training import Plan, train
@@ -64,6 +65,8 @@ def train_command(file: Path, **options: Any) -> int:
         service,
         options["algorithm"],
         options["looks"],
+        options["residual"],
+        options["fluid"],
         options["actions"],
         _quantity("--step", options["step"], "fraction"),
         _quantity("--day", options["day"], "duration"),

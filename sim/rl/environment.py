@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sim.errors import MissingExtra
 from sim.paas.autoscaling.features import NAMES, Vector, scaled
 from sim.rl.episode import FIRST, Episode
+from sim.rl.fluid import FluidEpisode
 from sim.scenario.spec import Scenario
 
 try:
@@ -29,17 +30,19 @@ class ScalingEnv(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
     Args:
         scenario: what is run.
         service: whose replicas are decided.
-        settings: those of `Episode`: actions, step, day, period, reward.
+        fluid: the service in closed form, many times as fast, instead of the simulator.
+        settings: those of `Episode`: residual, actions, step, day, period, reward.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
 
-    def __init__(self, scenario: Scenario, service: str, **settings: Any) -> None:
+    def __init__(self, scenario: Scenario, service: str, *, fluid: bool = False, **settings: Any) -> None:
         self._scenario = scenario
         self._service = service
+        self._begin: type[Episode | FluidEpisode] = FluidEpisode if fluid else Episode
         self._settings = settings
         self._replication = FIRST - 1
-        self._episode: Episode | None = None
+        self._episode: Episode | FluidEpisode | None = None
         shape = (len(NAMES),)
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, shape, dtype=np.float32)
         self.action_space = gymnasium.spaces.Discrete(settings.get("actions", 5))
@@ -50,7 +53,7 @@ class ScalingEnv(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
         """Begin another run."""
         super().reset(seed=seed)
         self._replication = self._replication + 1 if seed is None else FIRST + seed % FIRST
-        self._episode = Episode(self._scenario, self._service, self._replication, **self._settings)
+        self._episode = self._begin(self._scenario, self._service, self._replication, **self._settings)
         return _told(self._episode.state), {}
 
     def step(

@@ -13,14 +13,18 @@ from sim import __version__
 from sim.errors import MissingExtra
 from sim.kernel.streams import RandomStreams
 from sim.paas.autoscaling import weights
-from sim.paas.autoscaling.features import Vector
-from sim.paas.autoscaling.qtable import QTable, cell
 from sim.paas.autoscaling.rewards import Reward
-from sim.paas.policies.autoscalers.q_learning import COLUMNS, EDGES, STATES
+from sim.paas.policies.autoscalers.learner import Learner, described
+from sim.paas.policies.autoscalers.linear_q import LinearQAutoscaler
+from sim.paas.policies.autoscalers.q_learning import QLearning
 from sim.rl.episode import FIRST, Episode
+from sim.rl.fluid import FluidEpisode
 from sim.scenario.spec import Scenario
 
-Algorithm = Literal["q-learning", "ppo", "dqn"]
+Algorithm = Literal["q-learning", "linear-q", "ppo", "dqn"]
+
+#: The learners that need no extra.
+LEARNERS: dict[str, type[Learner]] = {"q-learning": QLearning, "linear-q": LinearQAutoscaler}
 
 #: Told how many looks are done.
 Progress = Callable[[int], None]
@@ -36,6 +40,8 @@ class Plan(NamedTuple):
         service: whose replicas it decides.
         algorithm: how it learns.
         looks: decisions it makes while it learns.
+        residual: steps correct what the service's own autoscaler wants.
+        fluid: learn on the service in closed form instead of the simulator.
         actions: 2k + 1 actions are -k .. +k steps.
         step: a step as a share of the replicas.
         day: seconds after which the load tends to repeat.
@@ -47,6 +53,8 @@ class Plan(NamedTuple):
     service: str
     algorithm: Algorithm
     looks: int
+    residual: bool = False
+    fluid: bool = False
     actions: int = 5
     step: float = 0.05
     day: float = 86400.0
@@ -56,7 +64,8 @@ class Plan(NamedTuple):
 
     def settings(self) -> dict[str, Any]:
         """What an episode needs to know of it."""
-        return {name: getattr(self, name) for name in ("actions", "step", "day", "period", "reward")}
+        names = ("residual", "actions", "step", "day", "period", "reward")
+        return {name: getattr(self, name) for name in names}
 
 
 def train(
@@ -82,10 +91,12 @@ def train(
         UsageError: the scenario has no such service.
     """
     told = progress or (lambda done: None)
-    learn = _table if plan.algorithm == "q-learning" else _network
+    learn = _table if plan.algorithm in LEARNERS else _network
     arrays = learn(scenario, plan, told)
+    base = scenario.platform.services[plan.service].autoscaler if plan.residual else None
     about = {
-        "kind": "q-learning" if plan.algorithm == "q-learning" else "network",
+        "kind": plan.algorithm if plan.algorithm in LEARNERS else "network",
+        "base": described(base),
         **{name: getattr(plan, name) for name in ("actions", "step", "day", "period")},
         "trained": {
             "scenario": scenario.name,
@@ -93,6 +104,7 @@ def train(
             "service": plan.service,
             "seed": scenario.seed,
             "algorithm": plan.algorithm,
+            "fluid": plan.fluid,
             "looks": plan.looks,
             "discount": plan.discount,
             "reward": vars(plan.reward),
@@ -105,29 +117,27 @@ def train(
 
 def _table(scenario: Scenario, plan: Plan, told: Progress) -> dict[str, npt.NDArray[Any]]:
     """Runs one after the other; exploring falls in a straight line to 5 % at two thirds of the looks."""
-    table = QTable(STATES, plan.actions, plan.discount)
+    learner = LEARNERS[plan.algorithm]
+    known = learner.memory(plan.actions, plan.discount)
+    begin = FluidEpisode if plan.fluid else Episode
     draw = RandomStreams(scenario.seed, FIRST).uniforms("rl/explore")
     looks, run = 0, FIRST
     while looks < plan.looks:
-        episode = Episode(scenario, plan.service, run, **plan.settings())
+        episode = begin(scenario, plan.service, run, **plan.settings())
         run += 1
-        state = _state(episode.state)
+        state = learner.state(episode.state)
         while not episode.over and looks < plan.looks:
             explore = max(0.05, 1.0 - 1.5 * looks / plan.looks)
-            action = table.chosen(state, plan.actions // 2, explore, draw())
+            action = known.chosen(state, plan.actions // 2, explore, draw())
             reward = episode.act(action)
             looks += 1
             if looks % 1000 == 0:
                 told(looks)
             if not episode.over:
-                after = _state(episode.state)
-                table.learn(state, action, reward, after)
+                after = learner.state(episode.state)
+                known.learn(state, action, reward, after)
                 state = after
-    return {"values": table.values, "visits": table.visits}
-
-
-def _state(found: Vector) -> int:
-    return cell(found[list(COLUMNS)], EDGES)
+    return {"values": known.values, "visits": known.visits}
 
 
 def _network(scenario: Scenario, plan: Plan, told: Progress) -> dict[str, npt.NDArray[Any]]:
@@ -147,7 +157,7 @@ def _network(scenario: Scenario, plan: Plan, told: Progress) -> dict[str, npt.ND
             return True
 
     torch.set_num_threads(1)
-    environment = ScalingEnv(scenario, plan.service, **plan.settings())
+    environment = ScalingEnv(scenario, plan.service, fluid=plan.fluid, **plan.settings())
     inner: dict[str, Any] = {"net_arch": [HIDDEN, HIDDEN], "activation_fn": torch.nn.Tanh}
     common: dict[str, Any] = {"gamma": plan.discount, "seed": scenario.seed, "policy_kwargs": inner}
     model: Any

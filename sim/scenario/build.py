@@ -124,6 +124,15 @@ class Platform:
         ended = {"reason": reason, "time": end, "events": kernel.events}
         return Outcome(recorded.tables, recorded.steps, facts(self.scenario, ended, self._capacities()))
 
+    def planned_lead(self, service: str, together: int = 1) -> float:
+        """Seconds from asking for a replica to its first call, as planned, if so many start together."""
+        wanted = self.scenario.platform.services[service]
+        return _planned_lead(self, wanted, _weights(wanted), together)
+
+    def future(self, service: str, width: float) -> Floats:
+        """Calls per second that a service will get, by bins of a width in seconds."""
+        return _future(self, service, width)
+
     def _capacities(self) -> dict[str, float]:
         """Calls per second of one full replica, of the services that can tell."""
         known = {name: service.capacity() for name, service in self.services.items()}
@@ -272,9 +281,7 @@ def _resources(wanted: spec.Resources) -> Resources:
 def _service(platform: Platform, name: str) -> Service:
     wanted = platform.scenario.platform.services[name]
     model = catalog.model(wanted.model) if wanted.model is not None else None
-    weights = wanted.weights
-    if weights is None:
-        weights = model.weights(wanted.precision) if model is not None else 0.0
+    weights = _weights(wanted)
     memory = wanted.accelerator_memory
     if memory is None:
         # A model on several accelerators is spread over them.
@@ -320,7 +327,14 @@ def _scrape(wanted: spec.Scrape | None) -> Scrape | None:
     return None if wanted is None else Scrape(wanted.period, wanted.delay, wanted.missing)
 
 
-def _planned_lead(platform: Platform, wanted: spec.Service, weights: float) -> float:
+def _weights(wanted: spec.Service) -> float:
+    """Bytes of a service's weights."""
+    if wanted.weights is not None:
+        return wanted.weights
+    return 0.0 if wanted.model is None else catalog.model(wanted.model).weights(wanted.precision)
+
+
+def _planned_lead(platform: Platform, wanted: spec.Service, weights: float, together: int = 1) -> float:
     """Seconds from asking for a replica to its first call, as its owner would reckon before measuring."""
     site = platform.scenario.infrastructure.sites[wanted.site]
     pools = [pool for name, pool in site.pools.items() if wanted.pool in (None, name)]
@@ -329,7 +343,7 @@ def _planned_lead(platform: Platform, wanted: spec.Service, weights: float) -> f
         seconds += min(pool.provisioning.mean + pool.boot.mean for pool in pools)
     storage = platform.scenario.infrastructure.storage
     if storage is not None:
-        seconds += (wanted.image + weights) / storage.bandwidth
+        seconds += (wanted.image + weights) * together / storage.bandwidth
     if wanted.load_rate is not None:
         seconds += weights / wanted.load_rate
     return seconds

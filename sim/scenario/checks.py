@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from sim import catalog
 from sim.errors import ScenarioError, did_you_mean
 from sim.paas.policies.autoscalers.learned import Learned
-from sim.paas.policies.autoscalers.q_learning import QLearning
+from sim.paas.policies.autoscalers.learner import Learner
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.document import Location
 from sim.scenario.faults import Problem, unknown_name
@@ -157,7 +157,7 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
         if isinstance(used, int) and not service.replicas.min <= used <= service.replicas.max:
             span = f"{service.replicas.min} to {service.replicas.max}"
             yield Problem((*at, "autoscaler"), f"replicas: {used} lies outside of the bounds {span}")
-        if isinstance(service.autoscaler, Learned | QLearning) and service.autoscaler.weights is not None:
+        if isinstance(service.autoscaler, Learned | Learner) and service.autoscaler.weights is not None:
             try:
                 service.autoscaler.load()
             except ScenarioError as error:

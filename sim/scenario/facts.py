@@ -9,7 +9,7 @@ from sim import catalog
 from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import constant_or
 from sim.paas.policies.autoscalers.learned import Learned
-from sim.paas.policies.autoscalers.q_learning import QLearning
+from sim.paas.policies.autoscalers.learner import Learner
 from sim.scenario.arrival_checks import passed_over
 from sim.scenario.offer import offer
 from sim.scenario.spec import Infrastructure, Link, Pool, Scenario
@@ -140,7 +140,7 @@ def _application(scenario: Scenario, name: str) -> dict[str, Any]:
 def _schooling(scenario: Scenario, service: str) -> list[str]:
     """What a trained autoscaler was trained on, and how far this run is from it."""
     policy = scenario.platform.services[service].autoscaler
-    if not isinstance(policy, Learned | QLearning) or policy.weights is None:
+    if not isinstance(policy, Learned | Learner) or policy.weights is None:
         return []
     trained = policy.load().about.get("trained", {})
     if not isinstance(trained, dict) or "seed" not in trained:

@@ -1,4 +1,4 @@
-"""What a learning autoscaler is paid: the costs of waiting, of idle replicas and of changes."""
+"""What a learning autoscaler is paid: minus the cost of replicas, of calls that are late, and of changes."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ from sim.units import Number, PositiveSeconds
 
 @dataclass
 class Reward:
-    """Minus a weighted sum of three costs, each look; as in Rossi (2020), with waits instead of latencies.
+    """Minus the cost of the time since the last look, in hours of a replica, without a ceiling.
 
-    slow: weight of waiting: the wait of the backlog over `patience`, at most 1.
-    idle: weight of replicas beyond those busy: their number over that of the busy ones, at most 2.
-    churn: weight of a change of the number of replicas, in steps.
-    patience: seconds of wait that count as a failure.
+    An hour of a replica costs 1; those that the calls themselves need are the same whoever decides and
+    are left out. A call that comes while the backlog needs longer than `patience` will be late; one that
+    comes while it needs less than half of that will not; in between its chance rises in a straight line.
+    No autoscaler sees in time how late calls really are.
+
+    late: cost of a call that is late, in hours of a replica: what one violation is worth.
+    churn: cost of a step.
+    patience: seconds of wait that make a call late.
     """
 
-    slow: Number = 1.0
-    idle: Number = 0.3
-    churn: Number = 0.01
+    late: Number = 0.05
+    churn: Number = 0.0
     patience: PositiveSeconds = 10.0
 
-    def of(self, seen: Observation, steps: int) -> float:
+    def of(self, seen: Observation, steps: int, span: float) -> float:
         """The reward of the time since the last look.
 
         Args:
             seen: what the action before led to.
             steps: size of that action.
+            span: seconds between the looks.
         """
         wait = seen.queued / (seen.capacity * max(1, seen.ready))
-        busy = max(seen.rate / seen.capacity, 1.0)
-        excess = min(2.0, max(0.0, seen.wanted / busy - 1.0))
-        return -(self.slow * min(1.0, wait / self.patience) + self.idle * excess + self.churn * abs(steps))
+        share = min(1.0, max(0.0, 2.0 * wait / self.patience - 1.0))
+        hours = (seen.wanted - seen.rate / seen.capacity) * span / 3600.0
+        return -(hours + self.late * share * seen.rate * span + self.churn * abs(steps))

@@ -1,8 +1,8 @@
 """Weights of trained agents: a .npz of plain arrays, never pickled objects - files come from strangers.
 
-A file holds `about` (a JSON object in a text array: kind, actions, step, day, period, and how it was
-trained) and either `values` and `visits` (a Q table) or `w0, b0, w1, b1, ...` (a network of tanh layers
-whose last one gives a value for each action).
+A file holds `about` (a JSON object in a text array: kind, actions, step, day, period, the base that is
+corrected, and how it was trained) and either `values` and `visits` (Q by cell or tile) or `w0, b0, w1,
+b1, ...` (a network of tanh layers whose last one gives a value for each action).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def save(path: Path, about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[
 
 
 def load(path: str, kind: str) -> Weights:
-    """Read an agent of a kind ("q-learning" or "network"); kept until the file changes.
+    """Read an agent of a kind ("q-learning", "linear-q" or "network"); kept until the file changes.
 
     Raises:
         ScenarioError: the file is not such an agent.
@@ -115,6 +115,21 @@ def answer(arrays: Mapping[str, npt.NDArray[Any]], state: Floats) -> int:
     for weights, shift in inner:
         hidden = np.tanh(hidden @ weights + shift)
     return int(np.argmax(hidden @ matrix + offset))
+
+
+def check_base(path: str, about: Mapping[str, Any], base: Mapping[str, Any] | None) -> None:
+    """Hold the autoscaler that an agent is to correct against the one it was trained to correct.
+
+    Raises:
+        ScenarioError: they differ.
+    """
+    due = about.get("base")
+    # Through JSON, as the file has it: tuples become lists.
+    given = json.loads(json.dumps(base))
+    if due != given:
+        words = "no base" if due is None else f"the base {json.dumps(due)}"
+        message = f"corrects {words}; here it is given {'none' if given is None else json.dumps(given)}"
+        raise ScenarioError([Fault(path, 0, 0, "", message)])
 
 
 def unfit(path: str, message: str) -> ScenarioError:

@@ -1,10 +1,12 @@
-"""Q-learning against value iteration, and the autoscaler that uses it."""
+"""Q-learning, by table and by tiles, against value iteration, and the autoscalers that use it."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sim.errors import ScenarioError
 from sim.kernel.streams import RandomStreams
@@ -12,9 +14,15 @@ from sim.paas.autoscaling import weights
 from sim.paas.autoscaling.features import HIGH, LOW, NAMES, change, features
 from sim.paas.autoscaling.qtable import QTable, cell
 from sim.paas.autoscaling.rewards import Reward
+from sim.paas.autoscaling.tiles import LinearQ, Tiles
 from sim.paas.policies.autoscalers.base import History, Observation, Surroundings
+from sim.paas.policies.autoscalers.kubernetes import Hpa
 from sim.paas.policies.autoscalers.learned import Learned
+from sim.paas.policies.autoscalers.learner import described
+from sim.paas.policies.autoscalers.linear_q import TILES, LinearQAutoscaler
+from sim.paas.policies.autoscalers.predictive import Predictive
 from sim.paas.policies.autoscalers.q_learning import EDGES, STATES, QLearning
+from sim.paas.policies.forecasters.seasonal_naive import SeasonalNaive
 
 # ---------------------------------------------------------------- a decision process with a known optimum
 
@@ -44,23 +52,67 @@ def optimum():
     return q
 
 
-def test_it_finds_the_optimal_policy_of_a_small_decision_process():
+#: One tiling has a tile for each state; the others share some between neighbours.
+GRID = Tiles((0, 0), (SIZES, 2), (SIZES, 2), 4)
+
+
+@pytest.mark.parametrize("kind", ["table", "tiles"])
+def test_it_finds_the_optimal_policy_of_a_small_decision_process(kind):
     due = optimum()
     rng = np.random.default_rng(3)
-    table = QTable(SIZES * 2, 3, DISCOUNT)
+    if kind == "table":
+        memory, state = QTable(SIZES * 2, 3, DISCOUNT), [*range(SIZES * 2)]
+    else:
+        memory = LinearQ(GRID.count, 3, DISCOUNT)
+        state = [GRID.of(np.array([each // 2 + 0.5, each % 2 + 0.5])) for each in range(SIZES * 2)]
     size, load = 0, 0
-    for _ in range(50_000):
-        action = table.chosen(size * 2 + load, 1, 0.5, rng.random())
+    for _ in range(30_000):
+        action = memory.chosen(state[size * 2 + load], 1, 0.5, rng.random())
         after = min(max(size + action - 1, 0), SIZES - 1)
         then = load if rng.random() < STAY else 1 - load
-        table.learn(size * 2 + load, action, pay(after + 1, then), after * 2 + then)
+        memory.learn(state[size * 2 + load], action, pay(after + 1, then), state[after * 2 + then])
         size, load = after, then
-    assert np.abs(table.values - due).max() < 0.05 * np.abs(due).max()
-    learned = table.values.argmax(axis=1)
+    found = np.array([np.sum(memory.values[np.atleast_1d(each)], axis=0) for each in state])
+    assert np.abs(found - due).max() < 0.06 * np.abs(due).max()
     # Where two actions are worth the same to 1 %, either is optimal.
-    for state, action in enumerate(learned):
-        assert due[state, action] >= due[state].max() - 0.01 * abs(due[state].max())
-    assert table.best(0, otherwise=1) == due[0].argmax()
+    for each, action in enumerate(found.argmax(axis=1)):
+        assert due[each, action] >= due[each].max() - 0.01 * abs(due[each].max())
+    assert memory.best(state[0], otherwise=1) == due[0].argmax()
+
+
+def test_with_one_tiling_it_is_the_table():
+    rng = np.random.default_rng(5)
+    grid = Tiles((0, 0), (SIZES, 2), (SIZES, 2), 1)
+    table, tiles = QTable(SIZES * 2, 3, 0.9), LinearQ(grid.count, 3, 0.9)
+    assert grid.count == SIZES * 2
+    for _ in range(500):
+        before, after = rng.integers(SIZES * 2, size=2)
+        action, reward = int(rng.integers(3)), float(rng.normal())
+        table.learn(int(before), action, reward, int(after))
+        there = [grid.of(np.array([each // 2, each % 2])) for each in (before, after)]
+        tiles.learn(there[0], action, reward, there[1])
+    assert np.array_equal(table.values, tiles.values)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-9, 9), st.integers(1, 5)), min_size=1, max_size=4),
+    st.integers(1, 8),
+)
+def test_a_point_lies_in_one_tile_of_each_grid(axes, tilings):
+    tiles = Tiles([-3.0] * len(axes), [4.0] * len(axes), [parts for _, parts in axes], tilings)
+    point = np.array([value for value, _ in axes])
+    found = tiles.of(point)
+    assert (found // (tiles.count // tilings)).tolist() == [*range(tilings)]
+    # What lies outside counts as the nearest edge.
+    assert np.array_equal(found, tiles.of(np.clip(point, -3.0, 4.0)))
+
+
+def test_near_points_share_tiles_and_far_ones_do_not():
+    tiles = Tiles((0.0, 0.0), (1.0, 1.0), (4, 4), 8)
+    here = set(tiles.of(np.array([0.5, 0.5])).tolist())
+    assert len(here & set(tiles.of(np.array([0.54, 0.5])).tolist())) == 7
+    assert not here & set(tiles.of(np.array([0.9, 0.1])).tolist())
 
 
 def test_an_update_is_the_rule():
@@ -110,7 +162,12 @@ def test_features_by_hand():
         "wait": 12 / 6 / 60,
         "starting": 1 / 4,
         "size": 4 / 8,
-        "day_sin": 1.0, "day_cos": 0.0,
+        "day_sin": 1.0, "day_cos": 0.0, "held": 1.0,
+    }, abs=1e-12)  # fmt: skip
+    found = dict(zip(NAMES, features(seen(), 480.0, wish=6, foreseen=9.0), strict=True))
+    assert found == pytest.approx({
+        "load": 6 / 12, "ahead": 9 / 12, "trend": (6 - 8) / 12, "wait": 12 / 6 / 60, "starting": 1 / 4,
+        "size": 6 / 8, "day_sin": 1.0, "day_cos": 0.0, "held": 4 / 6,
     }, abs=1e-12)  # fmt: skip
     short = seen(history=History(np.empty(0), np.empty(0), 60.0))
     assert features(short, 480.0)[:3].tolist() == [6 / 8, 6 / 8, 0.0]
@@ -131,11 +188,15 @@ def test_actions_are_steps_of_a_share(action, wanted, due):
 
 
 def test_rewards_by_hand():
-    reward = Reward(slow=2.0, idle=0.5, churn=0.1, patience=4.0)
-    # 12 calls wait for 3 replicas of 2 calls/s: 2 s, half of what is bearable. 3 busy of 4.
-    assert reward.of(seen(), steps=-2) == pytest.approx(-(2 * 0.5 + 0.5 * (4 / 3 - 1) + 0.2))
-    assert reward.of(seen(queued=10**6, wanted=1), 0) == -2.0
-    assert reward.of(seen(queued=0, wanted=1000), 0) == -1.0
+    reward = Reward(late=0.5, churn=0.1, patience=2.5)
+    # 12 calls wait for 3 replicas of 2 calls/s: 2 s, of which 1.25 s do no harm and 2.5 s all. One replica
+    # of four is not needed for a quarter of an hour; 6 calls/s came, of which 60 % will be late.
+    late = 0.5 * 0.6 * 6.0 * 900
+    assert reward.of(seen(), steps=-2, span=900.0) == pytest.approx(-(0.25 + late + 0.2))
+    assert reward.of(seen(queued=3), 0, 900.0) == -0.25
+    # Waiting has no ceiling below the calls that come, replicas have none at all.
+    assert reward.of(seen(queued=10**6), 0, 900.0) == -(0.25 + 0.5 * 6.0 * 900)
+    assert reward.of(seen(queued=0, wanted=4003), 0, 900.0) == -1000.0
 
 
 # ---------------------------------------------------------------- the policy
@@ -147,13 +208,13 @@ def begun(policy, seed=1):
 
 
 def test_it_learns_from_what_its_action_led_to():
-    policy = begun(QLearning(explore=0.0, reward=Reward(slow=1.0, idle=0.0, churn=0.0, patience=4.0)))
+    policy = begun(QLearning(explore=0.0, reward=Reward(late=0.0)))
     assert policy.want(seen(), 0.0) == 4
-    assert not policy.table.visits.any()
-    policy.want(seen(), 15.0)
+    assert not policy.known.visits.any()
+    policy.want(seen(), 900.0)
     state = cell(features(seen(), 86400.0)[[0, 1, 3, 4]], EDGES)
-    assert policy.table.visits[state].tolist() == [0, 0, 1, 0, 0]
-    assert policy.table.values[state, 2] == pytest.approx(-0.5)
+    assert policy.known.visits[state].tolist() == [0, 0, 1, 0, 0]
+    assert policy.known.values[state, 2] == pytest.approx(-0.25)
 
 
 def test_chance_comes_from_its_stream_and_fades():
@@ -169,15 +230,15 @@ def test_chance_comes_from_its_stream_and_fades():
     assert first == again != other
     steady, policy = answers(1, explore=1.0, learn=False)
     assert set(steady) == {4}
-    assert not policy.table.visits.any()
+    assert not policy.known.visits.any()
     _, policy = answers(1, explore=1.0, fade=5)
     assert policy.reason == ""
 
 
 def agent(tmp_path, **more):
     policy = begun(QLearning())
-    policy.table.values[:, 3] = 1.0
-    policy.table.visits[:] = 1
+    policy.known.values[:, 3] = 1.0
+    policy.known.visits[:] = 1
     about, arrays = policy.trained()
     path = tmp_path / "table.npz"
     weights.save(path, about | more, arrays)
@@ -190,13 +251,55 @@ def test_a_table_is_applied_and_stays_as_it_was(tmp_path):
         policy = begun(QLearning(weights=path, learn=True, explore=0.0))
         # One step up of half of four, as the file says; learning must not reach the next run.
         assert policy.want(seen(), 0.0) == 6
-        policy.table.values[:] = -9.0
+        policy.known.values[:] = -9.0
+
+
+def forecast():
+    return Predictive(SeasonalNaive(season=480.0), target=1.0)
+
+
+@pytest.mark.parametrize("kind", [QLearning, LinearQAutoscaler])
+def test_it_corrects_another_autoscaler(tmp_path, kind):
+    # A season ago there came 3 calls/s, and the season before that 8 less: 11 calls/s at 2 a replica.
+    due = begun(forecast()).want(seen(), 0.0)
+    assert due == 6
+    untaught = begun(kind(base=forecast(), learn=False))
+    assert untaught.want(seen(), 0.0) == due
+    untaught.known.values[:, 0] = 1.0
+    untaught.known.visits[:] = 1
+    about, arrays = untaught.trained()
+    assert about["base"] == {
+        "policy": "predictive", "target": 1.0, "forecaster": {"policy": "seasonal-naive", "season": 480.0},
+    }  # fmt: skip
+    path = tmp_path / "agent.npz"
+    weights.save(path, about, arrays)
+    taught = begun(kind(weights=str(path), base=forecast(), learn=False))
+    # Two steps down from what the base wants, not from the replicas there are.
+    assert taught.want(seen(), 0.0) == due - 2
+    assert taught.outlook == taught.base.outlook
+    for other in (None, Hpa(), Predictive(SeasonalNaive(season=480.0))):
+        with pytest.raises(ScenarioError, match=r"corrects the base .*here it is given"):
+            kind(weights=str(path), base=other).load()
+
+
+def test_settings_of_a_policy_are_those_that_differ():
+    assert described(None) is None
+    assert described(Hpa(utilisation=0.5)) == {"policy": "hpa", "utilisation": 0.5}
+
+
+def test_a_base_stays_within_the_bounds():
+    class Greedy:
+        def want(self, observation, now):
+            return 1000
+
+    policy = begun(QLearning(base=Greedy(), learn=False))
+    assert policy.want(seen(), 0.0) == 8
 
 
 def network(tmp_path, **more):
     rng = np.random.default_rng(1)
     arrays = {
-        "w0": rng.normal(size=(8, 4)),
+        "w0": rng.normal(size=(9, 4)),
         "b0": np.zeros(4),
         "w1": rng.normal(size=(4, 3)),
         "b1": np.zeros(3),
@@ -239,13 +342,13 @@ def test_files_that_are_no_agent_say_why(tmp_path):
     for changed, message in (
         ({"kind": "q-learning"}, "of the kind 'q-learning', not 'network'"),
         ({"actions": 4}, "does not say what it is"),
-        ({"actions": 5}, "do not lead from 8 features to the actions"),
+        ({"actions": 5}, "do not lead from 9 features to the actions"),
         ({"day": -1}, "day is missing"),
     ):
         weights.save(wrong, about | changed, arrays)
         assert message in refused()
     for name, array, message in (
-        ("w0", np.full((8, 4), np.nan), "w0 is not an array of finite numbers"),
+        ("w0", np.full((9, 4), np.nan), "w0 is not an array of finite numbers"),
         ("w1", np.zeros((5, 3)), "do not lead"),
         ("b1", np.zeros(4), "layer 1 is not a matrix and an offset that fit"),
         ("w0", np.array(["text"]), "w0 is not an array of finite numbers"),
@@ -255,6 +358,9 @@ def test_files_that_are_no_agent_say_why(tmp_path):
     weights.save(wrong, about | {"kind": "q-learning"}, arrays)
     with pytest.raises(ScenarioError, match=f"expected tables of {STATES} x 3"):
         QLearning(weights=str(wrong)).load()
+    weights.save(wrong, about | {"kind": "linear-q"}, arrays)
+    with pytest.raises(ScenarioError, match=f"expected tables of {TILES.count} x 3"):
+        LinearQAutoscaler(weights=str(wrong)).load()
 
 
 def test_pickled_objects_are_never_opened(tmp_path):

@@ -73,9 +73,9 @@ def test_an_episode_is_the_loop_itself():
 
 
 def test_actions_change_the_replicas_and_are_paid_for():
-    reward = Reward(slow=0.0, idle=0.0, churn=1.0)
+    reward = Reward(late=0.0, churn=1000.0)
     episode = Episode(small(), "api", 0, step=0.25, reward=reward)
-    assert episode.act(4) == -2.0
+    assert episode.act(4) == pytest.approx(-2000.0, abs=1.0)
     assert episode._service.replica_set.wanted == 6
     for _ in range(30):
         episode.act(0)
@@ -86,15 +86,30 @@ def test_actions_change_the_replicas_and_are_paid_for():
 
 
 def test_too_few_replicas_and_too_many_cost():
-    def paid(action, **weights_):
-        episode = Episode(small(), "api", 0, reward=Reward(churn=0.0, **weights_))
+    def paid(action, late):
+        episode = Episode(small(), "api", 0, reward=Reward(late=late))
         total = 0.0
         while not episode.over:
             total += episode.act(action)
         return total
 
-    assert paid(0, idle=0.0) < paid(2, idle=0.0) < paid(4, idle=0.0) <= 0.0
-    assert paid(4, slow=0.0) < paid(2, slow=0.0) < paid(0, slow=0.0) <= 0.0
+    replicas = [paid(action, 0.0) for action in (4, 2, 0)]
+    assert replicas == sorted(replicas)
+    late = [paid(action, 1.0) - alone for action, alone in zip((0, 2, 4), replicas[::-1], strict=True)]
+    assert late == sorted(late)
+    assert late[0] < late[-1] <= 0.0
+
+
+def test_an_episode_that_corrects_and_does_nothing_is_the_run_itself():
+    base = "{policy: predictive, target: 80%, forecaster: {policy: seasonal-naive, season: 10min}}"
+    episode = Episode(small(base), "api", 3, residual=True, day=600.0)
+    held = []
+    while not episode.over:
+        held.append(episode._service.replica_set.wanted)
+        episode.act(2)
+    rows = build(small(base), 3).run().tables["scaling"]
+    assert held == rows["current"].tolist()
+    assert len(set(held)) > 3
 
 
 def test_an_episode_that_makes_no_sense_is_refused():
@@ -104,17 +119,19 @@ def test_an_episode_that_makes_no_sense_is_refused():
         Episode(small(), "api", 0, period=3600.0)
 
 
-def test_a_trained_table_is_used_in_scenarios(tmp_path):
-    plan = Plan("api", "q-learning", 400, day=600.0, step=0.2)
+@pytest.mark.parametrize("algorithm", ["q-learning", "linear-q"])
+def test_what_was_learned_is_used_in_scenarios(tmp_path, algorithm):
+    plan = Plan("api", algorithm, 400, day=600.0, step=0.2)
     about = train(small(), plan, tmp_path / "q.npz")
     again = train(small(), plan, tmp_path / "again.npz")
     assert about == again
     assert (tmp_path / "q.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
-    found = weights.load(str(tmp_path / "q.npz"), "q-learning")
-    # The last look of each of the runs leads nowhere.
-    assert found.arrays["visits"].sum() == 400 - 400 // 79
+    found = weights.load(str(tmp_path / "q.npz"), algorithm)
+    # The last look of each of the runs leads nowhere; a state is one cell, or a tile in each of eight grids.
+    each = 1 if algorithm == "q-learning" else 8
+    assert found.arrays["visits"].sum() == each * (400 - 400 // 79)
     path = tmp_path / "s.yaml"
-    path.write_text(SCENARIO.replace("AUTOSCALER", "{policy: q-learning, weights: q.npz, learn: false}"))
+    path.write_text(SCENARIO.replace("AUTOSCALER", f"{{policy: {algorithm}, weights: q.npz, learn: false}}"))
     from sim.scenario.facts import caveats
 
     scenario = load(path)
@@ -141,22 +158,38 @@ def test_the_command_trains_and_refuses(tmp_path, capsys):
         "--out",
         str(tmp_path / "w.npz"),
     ]
-    given = ["--reward", "idle=0.5", "--set", "duration=10min", "--day", "10min", "--json"]
+    given = ["--reward", "late=0.5", "--set", "duration=10min", "--day", "10min", "--json"]
     assert main([*words, *given]) == 0
     about = json.loads(capsys.readouterr().out)
     assert about["trained"]["seed"] == 6
     assert about["trained"]["sets"] == ["duration=10min"]
-    assert about["trained"]["reward"]["idle"] == 0.5
+    assert about["trained"]["reward"]["late"] == 0.5
+    assert about["base"] is None
     assert about["day"] == 600.0
     for more, message in (
         (["--service", "apo"], 'did you mean "api"'),
         (["--actions", "4"], "an odd number"),
         (["--step", "none"], "--step"),
         (["--discount", "1.5"], "less than 1"),
-        (["--reward", "idel=1"], 'did you mean "idle"'),
+        (["--reward", "lat=1"], 'did you mean "late"'),
     ):
         assert main([*words, *more]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_an_agent_that_corrects_says_what(tmp_path, capsys):
+    path = tmp_path / "s.yaml"
+    base = "{policy: hpa, utilisation: 60%}"
+    path.write_text(SCENARIO.replace("AUTOSCALER", base))
+    words = ["train", str(path), "--algorithm", "linear-q", "--looks", "60", "--residual"]
+    assert main([*words, "--out", str(tmp_path / "w.npz"), "--day", "10min", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["base"] == {"policy": "hpa", "utilisation": 0.6}
+    agent = "{policy: linear-q, weights: w.npz, base: BASE}"
+    path.write_text(SCENARIO.replace("AUTOSCALER", agent.replace("BASE", base)))
+    assert len(build(load(path)).run().tables["scaling"]["time"]) == 79
+    path.write_text(SCENARIO.replace("AUTOSCALER", agent.replace("BASE", "hpa")))
+    assert main(["validate", str(path)]) == 3
+    assert "corrects the base" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- with the extra
@@ -206,7 +239,7 @@ def test_a_trained_network_answers_in_numpy_as_in_torch(tmp_path, algorithm, mon
     train(small(), Plan("api", algorithm, 64, day=600.0, step=0.2), tmp_path / "n.npz")
     found = weights.load(str(tmp_path / "n.npz"), "network")
     rng = np.random.default_rng(2)
-    for scaled in rng.uniform(-1, 1, (200, 8)).astype(np.float32):
+    for scaled in rng.uniform(-1, 1, (200, 9)).astype(np.float32):
         due, _ = kept[0].predict(scaled, deterministic=True)
         from sim.paas.autoscaling.features import HIGH, LOW
 

@@ -27,19 +27,29 @@ def horizon(seen: Observation, now: float, period: float) -> float:
     return now + seen.lead_time + 2 * period
 
 
+def _last(seen: Observation) -> float:
+    """End of the last complete bin (s)."""
+    times = seen.history.times
+    return float(times[-1]) if len(times) else 0.0
+
+
+def steps_ahead(seen: Observation, now: float, period: float) -> int:
+    """Bins from the last complete one to the horizon, at least 1."""
+    return max(1, math.ceil((horizon(seen, now, period) - _last(seen)) / seen.history.width))
+
+
 def foresee(
     forecaster: Forecaster, seen: Observation, now: float, period: float, quantile: float
 ) -> Foresight | None:
     """Ask a forecaster for the bins from the last complete one to the horizon; None: it cannot say."""
     history = seen.history
-    last = float(history.times[-1]) if len(history.times) else 0.0
-    steps = max(1, math.ceil((horizon(seen, now, period) - last) / history.width))
+    steps = steps_ahead(seen, now, period)
     forecast = forecaster.predict(history.rates, history.width, steps)
     if forecast is None:
         return None
     high, low = forecast.quantile(quantile), forecast.quantile(1.0 - quantile)
     outlook = Outlook(
-        last + steps * history.width,
+        _last(seen) + steps * history.width,
         history.width,
         float(forecast.mean[-1]),
         float(low[-1]),

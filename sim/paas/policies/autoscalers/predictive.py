@@ -13,7 +13,7 @@ from sim.errors import StratusError
 from sim.paas.autoscaling.hpa_behaviour import Log
 from sim.paas.autoscaling.newsvendor import critical_ratio
 from sim.paas.policies.autoscalers.base import NO_OUTLOOK, Observation, Surroundings
-from sim.paas.policies.autoscalers.foresight import foresee, replicas
+from sim.paas.policies.autoscalers.foresight import Foresight, foresee, replicas, steps_ahead
 from sim.paas.policies.forecasters import Forecaster, HoltWinters
 from sim.paas.policies.nested import OfKind
 from sim.registry import policy
@@ -56,6 +56,8 @@ class Predictive:
     def __post_init__(self) -> None:
         self._wished: Log = []
         self.outlook = NO_OUTLOOK
+        self._asked = (-1, -1)
+        self._answer: Foresight | None = None
         if (self.too_few is None) != (self.too_many is None):
             raise ValueError("too_few and too_many: give both costs or none")
         if self.quantile is not None and self.too_few is not None:
@@ -80,7 +82,7 @@ class Predictive:
         if not capacity > 0:
             raise StratusError("autoscaler predictive: the service's time model gives no capacity")
         self.signal = observation.rate
-        foresight = foresee(self.forecaster, observation, now, self.period, self.level)
+        foresight = self._foresee(observation, now)
         if foresight is None:
             self.predicted, self.outlook = nan, NO_OUTLOOK
             wish = 0 if self.guard else observation.wanted
@@ -96,6 +98,14 @@ class Predictive:
                 self.reason = self.reason or "guard-rail"
         self.recommended = wish
         return self._steady(wish, now)
+
+    def _foresee(self, seen: Observation, now: float) -> Foresight | None:
+        """The forecast; asked for anew when a bin is complete or the horizon reaches further."""
+        asked = len(seen.history.times), steps_ahead(seen, now, self.period)
+        if asked != self._asked:
+            self._asked = asked
+            self._answer = foresee(self.forecaster, seen, now, self.period, self.level)
+        return self._answer
 
     def _steady(self, wish: int, now: float) -> int:
         """The largest wish of the window."""

@@ -1,20 +1,18 @@
-"""An autoscaler that learns from what its decisions lead to."""
+"""An autoscaler that learns a table from what its decisions lead to."""
 
 from __future__ import annotations
 
 from dataclasses import field
-from math import nan
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt
 
-from sim.errors import StratusError
-from sim.paas.autoscaling import weights as files
-from sim.paas.autoscaling.features import change, features
+from sim.paas.autoscaling.features import Vector
 from sim.paas.autoscaling.qtable import QTable, cell
 from sim.paas.autoscaling.rewards import Reward
-from sim.paas.policies.autoscalers.base import Observation, Surroundings
+from sim.paas.policies.autoscalers.footing import Base
+from sim.paas.policies.autoscalers.learner import Learner
 from sim.registry import policy
 from sim.units import Fraction, PositiveSeconds
 
@@ -26,17 +24,19 @@ STATES = int(np.prod([len(cuts) + 1 for cuts in EDGES]))
 
 
 @policy("autoscaler", "q-learning")
-class QLearning:
+class QLearning(Learner):
     """Tabular Q-learning (Watkins and Dayan 1992): learn how many replicas to add or to take away.
 
-    A state is a cell of the load of the replicas asked for, that load a day before the moment a new
-    replica would be ready, the wait of the backlog and the share of replicas that are starting. Actions
-    are -k to +k steps. It learns while it runs, from nothing or from the weights that
-    `stratus train --algorithm q-learning` wrote; with `explore: 0` and `learn: false` it only applies
-    them. In states it has never met it keeps the number. A learner from nothing makes mistakes that
-    users pay for: give it a warm-up, or weights.
+    A state is a cell of the load of the replicas asked for, that load when a replica asked for now would
+    be ready (as foreseen by the base, else a day before), the wait of the backlog and the share of
+    replicas that are starting. Actions are -k to +k steps. It learns while it runs, from nothing or from
+    the weights that `stratus train --algorithm q-learning` wrote; with `explore: 0` and `learn: false` it
+    only applies them. In states it has never met it changes nothing. A learner from nothing makes
+    mistakes that users pay for: give it a warm-up, or weights.
 
     weights: file of a trained table; its actions, step and day then count.
+    base: another autoscaler whose wish the steps correct, and loads are relative to; none: the replicas
+        asked for so far.
     learn: go on learning.
     explore: probability of a random action at first; it falls as 1 / (1 + looks / `fade`).
     fade: looks after which exploring has halved.
@@ -48,6 +48,7 @@ class QLearning:
     """
 
     weights: str | None = None
+    base: Base | None = None
     learn: bool = True
     explore: Fraction = 0.2
     fade: Annotated[int, Ge(1)] = 500
@@ -59,65 +60,12 @@ class QLearning:
     bin: PositiveSeconds = 60.0
     period: PositiveSeconds = 15.0
 
-    signal = nan
-    recommended = -1
-    reason = ""
+    @staticmethod
+    def state(found: Vector) -> int:
+        """The cell of the features."""
+        return cell(found[list(COLUMNS)], EDGES)
 
-    def __post_init__(self) -> None:
-        if self.actions % 2 == 0:
-            raise ValueError("actions: an odd number, so that one of them keeps the replicas")
-        self._last: tuple[int, int] | None = None
-        self._looks = 0
-
-    def start(self, surroundings: Surroundings) -> None:
-        """Take a stream for exploring, and the table."""
-        self._draw = surroundings.streams.uniforms(f"{surroundings.path}/explore")
-        self._begin()
-
-    def _begin(self) -> None:
-        if self.weights is None:
-            self.table = QTable(STATES, self.actions, self.discount)
-            return
-        about, arrays = self.load()
-        self.actions, self.step, self.day = about["actions"], about["step"], about["day"]
-        self.table = QTable(STATES, self.actions, self.discount)
-        # The run must not change the arrays that are kept for the next one.
-        self.table.values = arrays["values"].astype(float)
-        self.table.visits = arrays["visits"].astype(np.int64)
-
-    def load(self) -> files.Weights:
-        """The trained table.
-
-        Raises:
-            ScenarioError: the file is not one.
-        """
-        assert self.weights is not None
-        found = files.load(self.weights, "q-learning")
-        shape = (STATES, found.about["actions"])
-        if any(found.arrays.get(name, np.empty(0)).shape != shape for name in ("values", "visits")):
-            raise files.unfit(self.weights, f"expected tables of {shape[0]} x {shape[1]}")
-        return found
-
-    def want(self, observation: Observation, now: float) -> int:
-        """Wished replicas."""
-        if not observation.capacity > 0:
-            raise StratusError("autoscaler q-learning: the service's time model gives no capacity")
-        state = cell(features(observation, self.day)[list(COLUMNS)], EDGES)
-        middle = self.actions // 2
-        if self.learn and self._last is not None:
-            before, action = self._last
-            self.table.learn(before, action, self.reward.of(observation, action - middle), state)
-        explore = self.explore / (1 + self._looks / self.fade) if self.learn else 0.0
-        self._looks += 1
-        draw = self._draw()
-        action = self.table.chosen(state, middle, explore, draw)
-        self._last = (state, action)
-        self.signal = observation.rate
-        self.recommended = change(action, self.actions, observation.wanted, self.step)
-        self.reason = "exploring" if draw < explore else ""
-        return self.recommended
-
-    def trained(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What is to be said of the table, and its arrays, as a weights file has them."""
-        about = {"kind": "q-learning", "actions": self.actions, "step": self.step, "day": self.day}
-        return about | {"period": self.period}, {"values": self.table.values, "visits": self.table.visits}
+    @staticmethod
+    def memory(actions: int, discount: float) -> QTable:
+        """An empty table."""
+        return QTable(STATES, actions, discount)

@@ -228,9 +228,9 @@ def prices(summary: Json) -> list[str]:
             continue
         first, second = (lookup(name) for name in each["metrics"])
         parts = [f"{one['arm']} {_price(one)}" for one in each["prices"]]
+        where = f"{_at(each, summary).removeprefix(' at ')}, w" if each["point"] else "W"
         found.append(
-            f"At the price of one more in {second.label}, counted in {first.label}, choose"
-            f"{_at(each, summary)} {', '.join(parts)}."
+            f"{where}hen one more of the {second.label} is worth so many {first.label}: {', '.join(parts)}."
         )
     return found
 

@@ -31,17 +31,21 @@ class ScalingEnv(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
         scenario: what is run.
         service: whose replicas are decided.
         fluid: the service in closed form, many times as fast, instead of the simulator.
+        stride: replications from one run to the next, when several environments share them.
         settings: those of `Episode`: residual, actions, step, day, period, reward.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
 
-    def __init__(self, scenario: Scenario, service: str, *, fluid: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, scenario: Scenario, service: str, *, fluid: bool = False, stride: int = 1, **settings: Any
+    ) -> None:
         self._scenario = scenario
         self._service = service
         self._begin: type[Episode | FluidEpisode] = FluidEpisode if fluid else Episode
         self._settings = settings
-        self._replication = FIRST - 1
+        self._stride = stride
+        self._replication = FIRST - stride
         self._episode: Episode | FluidEpisode | None = None
         shape = (len(NAMES),)
         self.observation_space = gymnasium.spaces.Box(-1.0, 1.0, shape, dtype=np.float32)
@@ -52,7 +56,7 @@ class ScalingEnv(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
     ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
         """Begin another run."""
         super().reset(seed=seed)
-        self._replication = self._replication + 1 if seed is None else FIRST + seed % FIRST
+        self._replication = self._replication + self._stride if seed is None else FIRST + seed % FIRST
         self._episode = self._begin(self._scenario, self._service, self._replication, **self._settings)
         return _told(self._episode.state), {}
 

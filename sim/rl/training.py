@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -28,6 +29,9 @@ LEARNERS: dict[str, type[Learner]] = {"q-learning": QLearning, "linear-q": Linea
 
 #: Told how many looks are done.
 Progress = Callable[[int], None]
+
+#: Runs that PPO learns from at the same time.
+ENVIRONMENTS = 8
 
 #: Width of the two inner layers of a network.
 HIDDEN = 32
@@ -146,6 +150,7 @@ def _network(scenario: Scenario, plan: Plan, told: Progress) -> dict[str, npt.ND
         import stable_baselines3 as sb3
         import torch
         from stable_baselines3.common.callbacks import BaseCallback
+        from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
     except ImportError:
         raise MissingExtra("stable-baselines3", "rl") from None
     from sim.rl.environment import ScalingEnv
@@ -157,13 +162,23 @@ def _network(scenario: Scenario, plan: Plan, told: Progress) -> dict[str, npt.ND
             return True
 
     torch.set_num_threads(1)
-    environment = ScalingEnv(scenario, plan.service, fluid=plan.fluid, **plan.settings())
+    count = ENVIRONMENTS if plan.algorithm == "ppo" else 1
+    settings: dict[str, Any] = {"fluid": plan.fluid, "stride": count, **plan.settings()}
+    environments = [partial(ScalingEnv, scenario, plan.service, **settings) for _ in range(count)]
+    # Costs of a crowd are a hundred times those of a quiet look: networks learn from rewards of one size.
+    environment = VecNormalize(DummyVecEnv(environments), norm_obs=False, gamma=plan.discount)
     inner: dict[str, Any] = {"net_arch": [HIDDEN, HIDDEN], "activation_fn": torch.nn.Tanh}
     common: dict[str, Any] = {"gamma": plan.discount, "seed": scenario.seed, "policy_kwargs": inner}
     model: Any
     if plan.algorithm == "ppo":
-        # Short stretches and a faster pace than usual: looks are dear, a run has a thousand or two.
-        pace: dict[str, Any] = {"n_steps": min(256, plan.looks), "learning_rate": 1e-3, "ent_coef": 0.01}
+        # Short stretches and a faster pace than usual: looks are dear, a run has some hundreds.
+        stretch = max(8, min(256, plan.looks // count))
+        pace: dict[str, Any] = {
+            "n_steps": stretch,
+            "batch_size": stretch,
+            "learning_rate": 1e-3,
+            "ent_coef": 0.003,
+        }
         model = sb3.PPO("MlpPolicy", environment, device="cpu", **pace, **common)
     else:
         model = sb3.DQN(

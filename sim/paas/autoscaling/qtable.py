@@ -22,18 +22,18 @@ class QTable:
     Attributes:
         values: Q, one row a state, one column an action.
         visits: updates of each.
+        caution: by how much an action must be better than the one otherwise taken to be preferred to it.
     """
 
     def __init__(self, states: int, actions: int, discount: float) -> None:
         self.values: Floats = np.zeros((states, actions))
         self.visits: Whole = np.zeros((states, actions), dtype=np.int64)
+        self.caution = 0.0
         self._discount = discount
 
     def best(self, state: int, otherwise: int) -> int:
         """The action of the highest value; the first of equals, `otherwise` in a state never met."""
-        if not self.visits[state].any():
-            return otherwise
-        return int(np.argmax(np.where(self.visits[state] > 0, self.values[state], -np.inf)))
+        return preferred(self.values[state], self.visits[state] > 0, otherwise, self.caution)
 
     def chosen(self, state: int, otherwise: int, explore: float, draw: float) -> int:
         """The best action, or with probability `explore` any; `draw` is uniform in [0, 1)."""
@@ -47,6 +47,21 @@ class QTable:
         alpha = float(self.visits[state, action]) ** -DECAY
         due = reward + self._discount * float(self.values[after].max())
         self.values[state, action] += alpha * (due - self.values[state, action])
+
+
+def preferred(values: Floats, tried: npt.NDArray[np.bool_], otherwise: int, caution: float) -> int:
+    """The best of the actions that were tried, if it beats another one by so much.
+
+    Args:
+        values: of the actions.
+        tried: which of them are known.
+        otherwise: the action that needs no reason; if it was never tried, any known one beats it.
+        caution: by how much it must be beaten.
+    """
+    if not tried.any():
+        return otherwise
+    best = int(np.argmax(np.where(tried, values, -np.inf)))
+    return otherwise if tried[otherwise] and values[best] < values[otherwise] + caution else best
 
 
 def cell(values: Floats, edges: tuple[tuple[float, ...], ...]) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from sim.paas.autoscaling.qtable import DECAY, Floats, Whole
+from sim.paas.autoscaling.qtable import DECAY, Floats, Whole, preferred
 
 
 class Tiles:
@@ -56,19 +56,19 @@ class LinearQ:
     Attributes:
         values: weights, one row a tile, one column an action.
         visits: updates of each.
+        caution: by how much an action must be better than the one otherwise taken to be preferred to it.
     """
 
     def __init__(self, tiles: int, actions: int, discount: float) -> None:
         self.values: Floats = np.zeros((tiles, actions))
         self.visits: Whole = np.zeros((tiles, actions), dtype=np.int64)
+        self.caution = 0.0
         self._discount = discount
 
     def best(self, state: npt.NDArray[np.int64], otherwise: int) -> int:
         """The action of the highest value among those tried here; the first of equals, else `otherwise`."""
         tried = self.visits[state].any(axis=0)
-        if not tried.any():
-            return otherwise
-        return int(np.argmax(np.where(tried, self.values[state].sum(axis=0), -np.inf)))
+        return preferred(self.values[state].sum(axis=0), tried, otherwise, self.caution)
 
     def chosen(self, state: npt.NDArray[np.int64], otherwise: int, explore: float, draw: float) -> int:
         """The best action, or with probability `explore` any; `draw` is uniform in [0, 1)."""

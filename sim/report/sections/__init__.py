@@ -18,12 +18,13 @@ __all__ = ["Scope", "Section", "sections"]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Charts about one thing, and examples: a heading and its sentences."""
+    """Charts about one thing, sentences that stand alone, and examples: a heading and its sentences."""
 
     title: str
     text: str
     charts: Sequence[Chart]
     examples: Sequence[tuple[str, Sequence[str]]] = field(default=())
+    points: Sequence[str] = ()
 
 
 def sections(scope: Scope) -> list[Section]:
@@ -33,8 +34,9 @@ def sections(scope: Scope) -> list[Section]:
     made = [
         Section(
             "The arms against each other",
-            " ".join(words.compared(scope.summary) + words.prices(scope.summary)),
+            " ".join(words.compared(scope.summary)),
             [*comparison.comparison(scope)],
+            points=words.prices(scope.summary),
         ),
         Section("Latency", once, [*requests.latency(scope)]),
         Section("Tokens of language models", once, [*tokens.tokens(scope)]),

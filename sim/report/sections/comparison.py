@@ -9,8 +9,10 @@ from sim.metrics import Metric, lookup
 from sim.report import charts_compare
 from sim.report.charts import Chart
 from sim.report.charts_compare import Pair, Place
-from sim.report.sections.scope import MOST, Json, Scope
+from sim.report.sections.scope import Json, Scope
 
+#: Planes of two metrics: one for each of the workloads of a study.
+MOST_PLANES = 8
 #: Arms in the matrix; more would be too small to read.
 MOST_ARMS = 24
 
@@ -20,7 +22,7 @@ def comparison(scope: Scope) -> Iterator[Chart]:
     for found in scope.summary["differences"]:
         if found["point"] == dict(scope.at):
             yield from _matrix(scope, found)
-    for index, found in enumerate(scope.summary["tradeoff"][:MOST]):
+    for index, found in enumerate(scope.summary["tradeoff"][:MOST_PLANES]):
         if len(found["arms"]) > 2:
             yield _plane(scope, found, index)
 

@@ -134,6 +134,17 @@ def test_choices():
     assert [table.chosen(0, 3, 0.4, draw) for draw in (0.0, 0.1, 0.25, 0.39, 0.4, 0.99)] == [0, 1, 2, 3, 1, 1]
 
 
+@pytest.mark.parametrize("memory", [QTable(8, 3, 0.9), LinearQ(8, 3, 0.9)])
+def test_caution_keeps_what_needs_no_reason(memory):
+    state = 5 if isinstance(memory, QTable) else np.array([5])
+    memory.values[5] = [1.0, 1.5, 0.0]
+    memory.visits[5] = [1, 1, 0]
+    memory.caution = 0.6
+    assert [memory.best(state, otherwise) for otherwise in (0, 1, 2)] == [0, 1, 1]
+    memory.caution = 0.4
+    assert memory.best(state, 0) == 1
+
+
 def test_cells_number_the_whole_grid_once():
     edges = ((1.0, 2.0), (0.0,))
     points = [(a, b) for a in (0.5, 1.0, 9.0) for b in (-1.0, 0.0)]

@@ -39,5 +39,11 @@ def test_prices_in_words():
     ]
     entry = {"metrics": ["total.accelerator_hours", "total.slo_violations"], "point": {}, "prices": hull}
     (text,) = prices({"axes": {}, "tradeoff": [entry]})
-    assert text.endswith("choose lean up to 0.05, wise 0.05 to 2, rich from 2 up.")
+    assert text == (
+        "When one more of the SLO violations is worth so many accelerator hours: "
+        "lean up to 0.05, wise 0.05 to 2, rich from 2 up."
+    )
+    there = entry | {"point": {"workload": "day"}}
+    (text,) = prices({"axes": {}, "axis_names": {"workload": "workload"}, "tradeoff": [there]})
+    assert text.startswith("workload day, when one more")
     assert prices({"axes": {}, "tradeoff": [entry | {"prices": hull[:1]}]}) == []

@@ -197,17 +197,26 @@ def test_an_agent_that_corrects_says_what(tmp_path, capsys):
 gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed (extra rl)")
 
 
-def environment():
+def environment(**more):
     from sim.rl.environment import ScalingEnv
 
-    return ScalingEnv(small(), "api", day=600.0, step=0.2)
+    return ScalingEnv(small(), "api", day=600.0, step=0.2, **more)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_it_passes_the_check_of_gymnasium():
+@pytest.mark.parametrize("fluid", [False, True])
+def test_it_passes_the_check_of_gymnasium(fluid):
     from gymnasium.utils.env_checker import check_env
 
-    check_env(environment(), skip_render_check=True)
+    check_env(environment(fluid=fluid), skip_render_check=True)
+
+
+def test_environments_that_share_take_turns():
+    first, second = environment(stride=2), environment(stride=2)
+    for made, seed in ((first, 0), (second, 1)):
+        made.reset(seed=seed)
+        made.reset()
+    assert (first._replication, second._replication) == (FIRST + 2, FIRST + 3)
 
 
 def test_an_episode_of_the_environment_is_truncated_at_the_end_of_the_run():

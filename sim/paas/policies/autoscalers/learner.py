@@ -24,6 +24,7 @@ class Memory(Protocol):
 
     values: npt.NDArray[np.float64]
     visits: npt.NDArray[np.int64]
+    caution: float
 
     def chosen(self, state: Any, otherwise: int, explore: float, draw: float) -> int:
         """The best action, or with probability `explore` any."""
@@ -38,6 +39,7 @@ class Learner(ABC):
     policy: str
     weights: str | None
     base: Autoscaler | None
+    caution: float
     learn: bool
     explore: float
     fade: int
@@ -74,12 +76,13 @@ class Learner(ABC):
         """Take a stream for exploring, and what was learned before."""
         self._draw = surroundings.streams.uniforms(f"{surroundings.path}/explore")
         footing.start(self.base, surroundings)
-        if self.weights is None:
-            self.known = self.memory(self.actions, self.discount)
-            return
-        about, arrays = self.load()
-        self.actions, self.step, self.day = about["actions"], about["step"], about["day"]
+        about, arrays = (None, {}) if self.weights is None else self.load()
+        if about is not None:
+            self.actions, self.step, self.day = about["actions"], about["step"], about["day"]
         self.known = self.memory(self.actions, self.discount)
+        self.known.caution = self.caution
+        if about is None:
+            return
         # The run must not change the arrays that are kept for the next one.
         self.known.values = arrays["values"].astype(float)
         self.known.visits = arrays["visits"].astype(np.int64)

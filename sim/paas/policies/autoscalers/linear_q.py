@@ -15,7 +15,7 @@ from sim.paas.autoscaling.tiles import LinearQ, Tiles
 from sim.paas.policies.autoscalers.footing import Base
 from sim.paas.policies.autoscalers.learner import Learner
 from sim.registry import policy
-from sim.units import Fraction, PositiveSeconds
+from sim.units import Fraction, Number, PositiveSeconds
 
 #: Tiles over load, ahead, wait (minutes), starting and the replicas held: from, to, parts of each.
 TILES = Tiles((0.4, 0.4, 0.0, 0.0, 0.7), (1.2, 1.2, 1.5, 0.4, 1.3), (4, 4, 5, 2, 3), 8)
@@ -36,6 +36,7 @@ class LinearQAutoscaler(Learner):
     weights: file that `stratus train --algorithm linear-q` wrote; its actions, step and day then count.
     base: another autoscaler whose wish the steps correct, and loads are relative to; none: the replicas
         asked for so far.
+    caution: what another action must promise more than changing nothing, in hours of a replica.
     learn: go on learning.
     explore: probability of a random action at first; it falls as 1 / (1 + looks / `fade`).
     fade: looks after which exploring has halved.
@@ -48,6 +49,7 @@ class LinearQAutoscaler(Learner):
 
     weights: str | None = None
     base: Base | None = None
+    caution: Number = 0.0
     learn: bool = True
     explore: Fraction = 0.2
     fade: Annotated[int, Ge(1)] = 500

@@ -14,7 +14,7 @@ from sim.paas.autoscaling.rewards import Reward
 from sim.paas.policies.autoscalers.footing import Base
 from sim.paas.policies.autoscalers.learner import Learner
 from sim.registry import policy
-from sim.units import Fraction, PositiveSeconds
+from sim.units import Fraction, Number, PositiveSeconds
 
 #: Cuts of the features that make up a state: load, ahead, wait (minutes), starting.
 EDGES = ((0.4, 0.55, 0.65, 0.75, 0.85, 0.95, 1.1), (0.5, 0.7, 0.85, 1.0, 1.2), (0.02, 0.1, 0.5), (0.05, 0.2))
@@ -37,6 +37,7 @@ class QLearning(Learner):
     weights: file of a trained table; its actions, step and day then count.
     base: another autoscaler whose wish the steps correct, and loads are relative to; none: the replicas
         asked for so far.
+    caution: what another action must promise more than changing nothing, in hours of a replica.
     learn: go on learning.
     explore: probability of a random action at first; it falls as 1 / (1 + looks / `fade`).
     fade: looks after which exploring has halved.
@@ -49,6 +50,7 @@ class QLearning(Learner):
 
     weights: str | None = None
     base: Base | None = None
+    caution: Number = 0.0
     learn: bool = True
     explore: Fraction = 0.2
     fade: Annotated[int, Ge(1)] = 500

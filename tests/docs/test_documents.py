@@ -9,6 +9,7 @@ import pytest
 
 from sim import registry
 from sim.cli.main import main
+from sim.paas.autoscaling import weights
 from sim.scenario.build import build
 from sim.scenario.load import load, loads
 
@@ -63,6 +64,40 @@ def test_the_page_on_autoscaling_runs(monkeypatch, tmp_path):
     assert main(["check", str(tmp_path / "mine.py")]) == 0
     words = shlex.split(run)
     assert "mine" in load(Path(words[2]), [words[words.index("--set") + 1]]).study.arms
+
+
+def training():
+    """The commands of the page on learning that train, split as a shell would."""
+    text = "\n".join(blocks(ROOT / "docs" / "learned.md", "sh")).replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line.startswith("stratus train")]
+    return [pytest.param(shlex.split(line)[1:], id=f"command {index}") for index, line in enumerate(lines)]
+
+
+def given(words, flag):
+    return [value for name, value in itertools.pairwise(words) if name == flag]
+
+
+@pytest.mark.parametrize("words", training())
+def test_the_training_of_the_page_on_learning_works_in_a_tiny_form(words, monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    (algorithm,) = given(words, "--algorithm")
+    if algorithm in ("ppo", "dqn"):
+        pytest.importorskip("stable_baselines3", reason="stable-baselines3 is not installed (extra rl)")
+    (looks,), (out,) = given(words, "--looks"), given(words, "--out")
+    small = {looks: "64", out: str(tmp_path / "agent.npz")}
+    assert main([small.get(word, word) for word in words]) == 0
+    kind = algorithm if algorithm in ("q-learning", "linear-q") else "network"
+    made = weights.load(str(tmp_path / "agent.npz"), kind)
+    if (ROOT / out).exists():
+        # The agent that ships is the one of the page.
+        shipped = weights.load(str(ROOT / out), kind)
+        assert str(shipped.about["trained"]["looks"]) == looks
+        assert {name: array.shape for name, array in shipped.arrays.items()} == {
+            name: array.shape for name, array in made.arrays.items()
+        }
+        for about in (shipped.about, made.about):
+            del about["trained"]["looks"], about["trained"]["version"]
+        assert shipped.about == made.about
 
 
 def test_the_study_of_the_page_on_scheduling_runs():

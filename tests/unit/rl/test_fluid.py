@@ -78,9 +78,7 @@ def test_it_stays_near_the_simulator():
     base = "{policy: predictive, target: 80%, forecaster: {policy: seasonal-naive, season: 40min}}"
 
     def lived(kind):
-        episode = kind(
-            made(autoscaler=base), "api", 1, residual=True, day=2400.0, reward=Reward(patience=40)
-        )
+        episode = kind(made(autoscaler=base), "api", 1, residual=True, day=2400.0, reward=Reward(patience=40))
         paid, held = 0.0, []
         while not episode.over:
             held.append(episode.state[5])

@@ -164,7 +164,7 @@ def _network(scenario: Scenario, plan: Plan, told: Progress) -> dict[str, npt.ND
     torch.set_num_threads(1)
     count = ENVIRONMENTS if plan.algorithm == "ppo" else 1
     settings: dict[str, Any] = {"fluid": plan.fluid, "stride": count, **plan.settings()}
-    environments = [partial(ScalingEnv, scenario, plan.service, **settings) for _ in range(count)]
+    environments: list[Any] = [partial(ScalingEnv, scenario, plan.service, **settings) for _ in range(count)]
     # Costs of a crowd are a hundred times those of a quiet look: networks learn from rewards of one size.
     environment = VecNormalize(DummyVecEnv(environments), norm_obs=False, gamma=plan.discount)
     inner: dict[str, Any] = {"net_arch": [HIDDEN, HIDDEN], "activation_fn": torch.nn.Tanh}

@@ -67,7 +67,7 @@ class LinearQ:
 
     def best(self, state: npt.NDArray[np.int64], otherwise: int) -> int:
         """The action of the highest value among those tried here; the first of equals, else `otherwise`."""
-        tried = self.visits[state].any(axis=0)
+        tried: npt.NDArray[np.bool_] = np.any(self.visits[state], axis=0)
         return preferred(self.values[state].sum(axis=0), tried, otherwise, self.caution)
 
     def chosen(self, state: npt.NDArray[np.int64], otherwise: int, explore: float, draw: float) -> int:

@@ -34,9 +34,14 @@ def calibrate_command(measurements: Path, output: Path, as_json: bool, plugins: 
     `steps: {policy: profile, file: profile.yaml}`.
     """
     from sim.report.calibration import chart
-    from sim.stats.stepfit import fit, read
+    from sim.stats.stepfit import DOUBTFUL, fit, read
 
     measured = read(measurements)
+    median = sorted(measured.seconds)[len(measured.seconds) // 2]
+    if median > DOUBTFUL:
+        note(
+            f"an iteration takes {median:g} s in the median: are the times milliseconds? Seconds are expected"
+        )
     found = fit(measured)
     if found.coefficients.get("base", 0.0) <= 0.0:
         raise UsageError(
@@ -93,6 +98,7 @@ def _show(found: Fit, measured: Measured) -> None:
     from rich.table import Table
 
     from sim.catalog.describing import small
+    from sim.units import show
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("an iteration takes")
@@ -106,7 +112,8 @@ def _show(found: Fit, measured: Measured) -> None:
     }
     for name, text in words.items():
         seconds = found.coefficients.get(name)
-        table.add_row(text, "not measured" if seconds is None else small(seconds) or "0")
+        shown = "not measured" if seconds is None else show(seconds, "duration")
+        table.add_row(text, small(seconds) or "0" if seconds is not None and seconds < 1e-4 else shown)
     console().print(table)
     errors = {name: f"{value:.1%}" for name, value in _errors(found).items()}
     out(

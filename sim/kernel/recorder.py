@@ -178,9 +178,11 @@ class Table:
     def _finish(self) -> Columns:
         self._seal()
         columns: Columns = {}
-        for index, column in enumerate(self._schema):
+        for column in self._schema:
             none = np.empty(0, _TYPES[column.kind])
-            whole = np.concatenate([none, *(chunk[index].load() for chunk in self._chunks)])
+            whole = np.concatenate([none, *(chunks[0].load() for chunks in self._chunks)])
+            for chunks in self._chunks:
+                del chunks[0]  # nothing is held twice for longer than a column takes
             if column.kind == "text":
                 columns[column.name] = TextColumn(whole, list(self._words[column.name]))
             else:

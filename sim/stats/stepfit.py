@@ -31,6 +31,9 @@ _OPTIONAL = {"iterations": ("square",), "loads": ("ttft",)}
 #: Columns that may be zero.
 _ZERO = ("prompt_tokens", "sequences", "context_tokens", "square")
 
+#: Durations above this in the median (s) are doubted: they may be milliseconds.
+DOUBTFUL = 2.0
+
 #: Rows below which nothing is fitted, parts of the cross-validation, faults after which a file is given up.
 FEWEST, FOLDS, MANY = 5, 5, 20
 
@@ -128,9 +131,10 @@ def _kind(path: Path, header: Sequence[str]) -> str:
     needed = _LOADS if kind == "loads" else _ITERATIONS
     known = (*needed, *_OPTIONAL[kind])
     faults = []
-    if not any(header):
-        expected = f"{','.join(_ITERATIONS)} or {','.join(_LOADS)}"
-        faults.append(Fault(str(path), 1, 1, "", f"the file is empty; expected a header, {expected}"))
+    if not set(header) & {*_ITERATIONS, *_LOADS}:
+        expected = f"expected a header, {','.join(_ITERATIONS)} or {','.join(_LOADS)}"
+        what = f"no column of measurements; {expected}" if any(header) else f"the file is empty; {expected}"
+        faults.append(Fault(str(path), 1, 1, "", what))
     else:
         faults += [Fault(str(path), 1, 1, "", f'no column "{name}"') for name in needed if name not in header]
         faults += [

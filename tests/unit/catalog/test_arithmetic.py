@@ -45,6 +45,25 @@ def test_llama_2_7b_from_its_shape():
     assert llama.kv_bytes_per_token == 2 * 2 * layers * hidden
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "hidden", "heads", "ffn", "vocabulary", "norms"),
+    [
+        # Qwen3 normalises queries and keys of each layer too, head by head.
+        ("qwen3-32b", 64, 5120, 64, 25600, 151936, 2 * 128),
+        ("mistral-nemo-12b", 40, 5120, 32, 14336, 131072, 0),
+    ],
+)
+def test_language_models_from_their_configuration(name, layers, hidden, heads, ffn, vocabulary, norms):
+    """Grouped attention with 8 heads of 128 for keys and values, embeddings not tied, no biases."""
+    head, groups = 128, 8
+    block = 2 * hidden * heads * head + 2 * hidden * groups * head + 3 * hidden * ffn
+    model = catalog.model(name)
+    assert model.parameters == layers * (block + norms + 2 * hidden) + hidden + 2 * vocabulary * hidden
+    assert model.flop == pytest.approx(2 * (layers * block + vocabulary * hidden), rel=1e-5)
+    assert model.kv_bytes_per_token == 2 * 2 * layers * groups * head
+    assert (model.layers, model.hidden, model.attention) == (layers, hidden, heads * head)
+
+
 def test_unknown_precision_of_weights():
     with pytest.raises(KeyError):
         catalog.model("yolo11n").weights("int3")

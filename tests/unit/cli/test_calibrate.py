@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import random
+from statistics import fmean
 
 import pytest
 
 from sim.cli.main import main
 from sim.errors import ScenarioError
-from sim.paas.llm import LinearSteps, read_profile
+from sim.paas.llm import ChunkedPrefill, Engine, LinearSteps, Sequence, read_profile
 from sim.stats.stepfit import fit, read
 
 
@@ -93,6 +94,48 @@ def test_a_load_test_gives_them_back_too(tmp_path):
     assert found.coefficients["per_square"] == pytest.approx(2e-9, rel=1e-6)
 
 
+def test_a_load_test_of_the_engine_itself_gives_its_steps_back(tmp_path):
+    """Conversations that follow each other through the engine, measured from outside as a user would."""
+    times = LinearSteps(base=6e-3, per_prompt_token=15e-6, per_sequence=13e-6, per_context_token=41e-9)
+    rows = [
+        [given, made, at_once, *load_test(times, given, made, at_once)]
+        for given, made in ((128, 128), (1024, 256), (2048, 512))
+        for at_once in (1, 4, 16, 48)
+    ]
+    header = ["input_tokens", "output_tokens", "concurrency", "tpot", "ttft"]
+    found = fit(read(written(tmp_path / "m.csv", header, rows)))
+    assert found.coefficients["base"] == pytest.approx(6e-3, rel=0.02)
+    assert found.coefficients["per_prompt_token"] == pytest.approx(15e-6, rel=0.05)
+    assert found.coefficients["per_context_token"] == pytest.approx(41e-9, rel=0.25)
+    assert abs(found.errors).max() < 0.05
+    assert abs(found.held_out).mean() < 0.05
+
+
+def load_test(times, given, made, at_once):
+    """Mean TPOT and TTFT (s) of so many conversations at a time, lengths within 10 %."""
+    draw = random.Random(3)
+    calls = [
+        Sequence(number, 0.0, round(given * draw.uniform(0.9, 1.1)), round(made * draw.uniform(0.9, 1.1)))
+        for number in range(4 * at_once)
+    ]
+    engine = Engine(ChunkedPrefill(256, 8192), times, 10**6)
+    line = iter(calls)
+    for _ in range(at_once):
+        engine.offer(next(line), 0.0)
+    done = 0
+    while done < len(calls):
+        now = engine.until
+        for _ in engine.proceed(now):
+            done += 1
+            call = next(line, None)
+            if call is not None:
+                call.arrival = now
+                engine.offer(call, now)
+    counted = calls[at_once:]
+    pace = fmean((call.finish - call.first) / (call.output - 1) for call in counted)
+    return pace, fmean(call.first - call.arrival for call in counted)
+
+
 def test_what_was_not_measured_is_said(tmp_path):
     rows = [[0, batch, batch * 1000, 6e-3 + 13e-6 * batch] for batch in (1, 2, 4, 8, 16, 32)]
     found = fit(read(written(tmp_path / "m.csv", HEADER, rows)))
@@ -103,6 +146,7 @@ def test_what_was_not_measured_is_said(tmp_path):
     ("text", "parts"),
     [
         ("", ["the file is empty"]),
+        ("name: chat\n", ["no column of measurements; expected a header, prompt_tokens,"]),
         (
             "prompt_tokens,sequences,context,seconds\n",
             ['no column "context_tokens"', 'did you mean "context_tokens"'],

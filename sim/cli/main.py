@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -97,7 +100,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in given:
             raise
+        own = _in_plugin(error, given)
+        if own:
+            note(f"stratus: {own}: {type(error).__name__}: {error}")
+            return StratusError.exit_code
         note(f"stratus: unexpected {type(error).__name__}: {error}")
         note("This should not happen. Run it again with --debug and report what it prints.")
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _in_plugin(error: Exception, given: Sequence[str]) -> str:
+    """Where in a file named by `--plugin` an error arose, also in another process; nothing if nowhere."""
+    named = [after for before, after in zip(given, given[1:], strict=False) if before == "--plugin"]
+    named += [each.removeprefix("--plugin=") for each in given if each.startswith("--plugin=")]
+    files = {Path(name).resolve() for name in named}
+    trail = "".join(traceback.format_exception(error))
+    places = re.findall(r'File "([^"]+)", line (\d+)', trail)
+    return next((f"{file}:{line}" for file, line in reversed(places) if Path(file).resolve() in files), "")

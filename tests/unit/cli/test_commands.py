@@ -231,3 +231,24 @@ def test_what_a_terminal_obeys_is_not_printed(stratus, tmp_path):
     assert code == 3
     assert "\x1b" not in err
     assert "a\ufffd[31mb.yaml: no such file" in err
+
+
+def test_a_mistake_in_a_policy_of_ones_own_is_said_with_its_place(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text(
+        "from sim.registry import policy\n\n\n@policy('autoscaler', 'mistaken')\nclass Mistaken:\n"
+        '    """Looks at what is not there."""\n\n    period: float = 15.0\n\n'
+        "    def want(self, observation, now):\n        return observation.nothing\n"
+    )
+    text = (
+        "name: own\nduration: 1min\n"
+        "infrastructure: {sites: {here: {kind: cloud, pools: {cpu: {instance: c5.xlarge, nodes: 1}}}}}\n"
+        "platform: {services: {web: {site: here, time: {policy: constant, value: 1s}, autoscaler: mistaken}}}\n"
+        "applications: {users: {users: {here: 1}, arrivals: {process: poisson, rate: 1/s}, "
+        "calls: {ask: {to: web}}}}\n"
+    )
+    (tmp_path / "own.yaml").write_text(text)
+    code = main(["run", str(tmp_path / "own.yaml"), "--plugin", str(tmp_path / "mine.py")])
+    said = capsys.readouterr().err
+    assert code != 0
+    assert f"{tmp_path / 'mine.py'}:11: AttributeError" in said
+    assert "should not happen" not in said

@@ -101,8 +101,10 @@ class Knative:
         return pods
 
     def _why(self, scale: kpa.Scale, pods: int) -> str:
-        if pods != scale.pods:
-            return "minimum" if scale.pods > 0 or self._zero.minimum > 0 else "scale-to-zero-wait"
+        if pods < scale.pods:
+            return "maximum"
+        if pods > scale.pods:
+            return "minimum" if self._zero.minimum > 0 else "scale-to-zero-wait"
         if scale.panicking:
             return "panic"
         if pods != scale.raw:

@@ -62,5 +62,7 @@ class RayServe:
         if replicas != scaler.wish:
             held = replicas == target and self._delay.direction
             over = "maximum" if replicas < scaler.wish else "minimum"
+            if replicas == 1 > max(scaler.wish, observation.minimum):
+                over = "one-before-zero"
             self.reason = "delay" if held else over
         return replicas

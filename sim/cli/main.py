@@ -11,6 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -112,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _in_plugin(error: Exception, given: Sequence[str]) -> str:
     """Where in a file named by `--plugin` an error arose, also in another process; nothing if nowhere."""
-    named = [after for before, after in zip(given, given[1:], strict=False) if before == "--plugin"]
+    named = [after for before, after in pairwise(given) if before == "--plugin"]
     named += [each.removeprefix("--plugin=") for each in given if each.startswith("--plugin=")]
     files = {Path(name).resolve() for name in named}
     trail = "".join(traceback.format_exception(error))

@@ -12,6 +12,10 @@ exponential service this is exact (M/M/c); else Allen and Cunneen's correction o
 
 Where a service batches, serves by tokens or has no SLO - or one that its service times alone break -
 demand is the least number of replicas that keeps up: rate over the capacity of one.
+
+Against simulation with a line at each replica, of which a call joins the shortest: so many replicas met the
+SLO and one fewer did not in 19 of 20 settings (exponential, constant, uniform and log-normal service);
+in one with log-normal times one replica more was needed (93.6 % in time of 95 wanted).
 """
 
 from __future__ import annotations

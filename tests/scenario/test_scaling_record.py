@@ -36,22 +36,21 @@ COMPOSED = (
     "{policy: composed, recommender: {policy: target, per_replica: 1}, "
     "stabilisers: [{policy: window, down: 60s}, {policy: step-limit}]}"
 )
+KNATIVE = "{policy: knative, target: 2}"
+KEDA = "{policy: keda, triggers: [{signal: queue, threshold: 2}], cooldown: 60s}"
+RAY = "{policy: ray-serve, target_ongoing_requests: 1, downscale_delay: 60s}"
+STEPS = "{policy: steps, steps: [{lower: 0.7, by: 1}, {upper: 0.3, by: -1}], cooldown: 2min, period: 15s}"
 #: With the reasons that each gives of its own in such a run.
 POLICIES = {
     "{policy: hpa, utilisation: 60%}": {"stabilised"},
     SLOW: {"stabilised", "scale-up-rate", "scale-down-rate"},
-    "{policy: knative, target: 2}": {"panic", "scale-down-rate"},
-    "{policy: keda, triggers: [{signal: queue, threshold: 2}], cooldown: 60s}": {
-        "stabilised",
-        "scale-up-rate",
-    },
-    "{policy: ray-serve, target_ongoing_requests: 1, downscale_delay: 60s}": {"delay"},
+    KNATIVE: {"panic", "scale-down-rate"},
+    KEDA: {"stabilised", "scale-up-rate"},
+    RAY: {"delay"},
     "lepton": set(),
     "{policy: predictive, forecaster: ewma}": {"stabilised", "guard-rail", "short-history"},
     "oracle": set(),
-    "{policy: steps, steps: [{lower: 0.7, by: 1}, {upper: 0.3, by: -1}], cooldown: 2min, period: 15s}": {
-        "cooldown"
-    },
+    STEPS: {"cooldown"},
     "queue-length": {"cooldown"},
     "q-learning": {"exploring"},
     COMPOSED: {"window", "step-limit"},
@@ -59,8 +58,10 @@ POLICIES = {
 SCRAPED = "scrape: {period: 30s, delay: 20s, missing: 30%}"
 
 
-@pytest.mark.parametrize(("least", "more"), [(0, ""), (2, ""), (1, SCRAPED)])
-@pytest.mark.parametrize("policy", list(POLICIES))
+RUNS = [(policy, least, more) for policy in POLICIES for least, more in ((2, ""), (1, SCRAPED))]
+
+
+@pytest.mark.parametrize(("policy", "least", "more"), [*RUNS, (SLOW, 0, ""), (KNATIVE, 0, ""), (RAY, 0, "")])
 def test_every_row_says_why(policy, least, more):
     looks = rows(simulate(TEXT.format(policy=policy, least=least, more=more)), "scaling")
     assert len(looks) > 30

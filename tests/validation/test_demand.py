@@ -51,7 +51,7 @@ def test_demand_is_enough_and_one_fewer_is_not(rate, servers, latency, share, wo
 
 @pytest.mark.parametrize(("rate", "servers", "latency", "share"), CASES[1:3])
 def test_demand_of_heavy_tails_is_short_by_one_at_most(rate, servers, latency, share):
-    """The correction of the mean wait is put on its tail, and lines are not shared: two of a hundred are late."""
+    """A correction of the mean wait is put on its tail, and lines are not shared: 2 % may be late."""
     count = needed(rate, servers, HEAVY, latency, share)
     assert in_time(rate, count, servers, HEAVY, latency) >= share - 0.02
     assert in_time(rate, count + 1, servers, HEAVY, latency) >= share

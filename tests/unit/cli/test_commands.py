@@ -242,7 +242,8 @@ def test_a_mistake_in_a_policy_of_ones_own_is_said_with_its_place(tmp_path, caps
     text = (
         "name: own\nduration: 1min\n"
         "infrastructure: {sites: {here: {kind: cloud, pools: {cpu: {instance: c5.xlarge, nodes: 1}}}}}\n"
-        "platform: {services: {web: {site: here, time: {policy: constant, value: 1s}, autoscaler: mistaken}}}\n"
+        "platform: {services: {web: "
+        "{site: here, time: {policy: constant, value: 1s}, autoscaler: mistaken}}}\n"
         "applications: {users: {users: {here: 1}, arrivals: {process: poisson, rate: 1/s}, "
         "calls: {ask: {to: web}}}}\n"
     )

@@ -176,6 +176,11 @@ def replace(gone: Sequence[Node], fleet: Fleet, types: Sequence[Template]) -> Co
         return Command(names)
     price = sum(node.template.price for node in gone)
     cheaper = [each for each in types if each.price < price and _takes(each, left)]
+    if len(gone) > 1:
+        # One of a type that goes would be the same as keeping one: only what is cheaper than that counts.
+        names_left = {each.name for each in cheaper}
+        kept = [node.template.price for node in gone if node.template.name in names_left]
+        cheaper = [each for each in cheaper if each.price < min(kept, default=price)]
     if not cheaper:
         return None
     return Command(names, min(cheaper, key=lambda each: each.price))

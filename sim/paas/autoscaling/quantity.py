@@ -41,6 +41,31 @@ def parse_quantity(text: str) -> Fraction:
     return -value if sign == "-" else value
 
 
+def canonical(text: str) -> str:
+    """The same quantity as Kubernetes prints it: a whole number and the largest suffix that leaves one.
+
+    Binary suffixes stay for whole bytes from 1024 on, exponents (multiples of 3) where one was written.
+
+    Raises:
+        ValueError: not a quantity.
+    """
+    value = parse_quantity(text)
+    suffix = text.lstrip("+-0123456789.")
+    if suffix in _BINARY and value.denominator == 1 and abs(value) >= 1024:
+        power = max(p for p in (0, *_BINARY.values()) if value % 2**p == 0)
+        unit = next((name for name, p in _BINARY.items() if p == power), "")
+        return f"{value / 2**power}{unit}"
+    if value == 0:
+        return "0"
+    power = max(p for p in range(-9, 19, 3) if (value / Fraction(10) ** p).denominator == 1)
+    number = value / Fraction(10) ** power
+    if suffix not in _DECIMAL and suffix not in _BINARY:
+        while number % 1000 == 0:
+            number, power = number / 1000, power + 3
+        return f"{number}e{power}" if power else str(number)
+    return f"{number}{next(name for name, p in _DECIMAL.items() if p == power)}"
+
+
 def milli(value: Fraction) -> int:
     """Thousandths, rounded away from zero."""
     size = math.ceil(abs(value) * 1000)

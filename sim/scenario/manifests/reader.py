@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from sim.errors import did_you_mean
-from sim.paas.autoscaling.quantity import parse_quantity
+from sim.paas.autoscaling.quantity import canonical, parse_quantity
 from sim.scenario.document import Document, Location, dotted
 from sim.scenario.faults import shown
 
@@ -79,11 +79,13 @@ class Fields:
 
     def number(self, key: str, default: float | None = None, above: float | None = None) -> float | None:
         """Take a number, also a quantity in quotes."""
+        written = self._left.get(key)
         value = self.quantity(key)
         if value is None:
             return default
         if above is not None and not value > above:
-            self.wrong((key,), f"must be more than {above:g}")
+            got = canonical(written) if isinstance(written, str) else shown(written)
+            self.wrong((key,), f"must be more than {above:g}, got {got}")
             return default
         return float(value)
 

@@ -146,3 +146,11 @@ def test_a_thousand_nodes_of_which_none_can_go():
         for i in range(1000)
     ]
     assert consolidate(nodes, []) is None
+
+
+def test_several_nodes_are_not_replaced_by_one_of_their_own_type():
+    nodes = [Node(f"n{i}", MIDDLE, [pod(f"p{i}", 1.5)]) for i in range(2)]
+    # One middle node would do and cost half; that is to remove one of the two.
+    assert replace(nodes, Fleet(nodes), [MIDDLE]) is None
+    cheap = Template("cheap", {"cpu": 4.0, "memory": 16e9}, 1.7)
+    assert replace(nodes, Fleet(nodes), [MIDDLE, cheap]) == Command(["n0", "n1"], cheap)

@@ -196,7 +196,7 @@ def test_little_used_nodes_are_drained_one_by_one_after_being_unneeded():
 
 def test_why_nodes_are_kept_is_recorded_at_each_change():
     kept = [(row["time"], row["reason"]) for row in actions(shrunk("cluster-autoscaler"), "kept")]
-    assert kept == [(10.0, "well used")] * 4 + [(3600.0, "takes in pods of others"), (4220.0, "protected")]
+    assert kept == [(10.0, "well used")] * 4 + [(3600.0, "its pods fit nowhere else"), (4220.0, "protected")]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,8 @@ class Fleet:
     def left(self, gone: Sequence[Node]) -> list[Pod]:
         """Pods of these nodes that the others do not take."""
         pods = [pod for node in gone for pod in node.moving()]
-        return self._room.seat(pods, without=[self._index[node.name] for node in gone])[1]
+        places = self._room.seat(pods, without=[self._index[node.name] for node in gone])
+        return [pod for pod, place in zip(pods, places, strict=True) if place < 0]
 
 
 def replace(gone: Sequence[Node], fleet: Fleet, types: Sequence[Template]) -> Command | None:

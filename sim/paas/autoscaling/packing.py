@@ -168,9 +168,7 @@ class Room:
         """Let a node take no more pods."""
         self._open[index] = False
 
-    def seat(
-        self, pods: Sequence[Pod], *, without: Sequence[int] = (), keep: bool = False
-    ) -> tuple[list[int], list[Pod]]:
+    def seat(self, pods: Sequence[Pod], *, without: Sequence[int] = (), keep: bool = False) -> list[int]:
         """Put pods onto the first nodes that take them, one after the other.
 
         Args:
@@ -179,27 +177,26 @@ class Room:
             keep: if all find a place what they take stays taken; the trial ends at the first that does not.
 
         Returns:
-            The nodes that take any, and the pods that find no place.
+            The node of each pod, -1 for none; shorter where the trial ended.
         """
         closed = [index for index in without if self._open[index]]
         self._open[closed] = False
         before: dict[int, NDArray[np.float64]] = {}
-        left: list[Pod] = []
+        places: list[int] = []
         for pod in pods:
             kind = self._kind(pod)
             index = -1 if kind is None else self._first(kind)
-            if kind is None or index < 0:
-                left.append(pod)
-                if keep:
-                    break
-                continue
-            before.setdefault(index, self._free[index].copy())
-            self._free[index] -= kind.amounts
+            places.append(index)
+            if kind is not None and index >= 0:
+                before.setdefault(index, self._free[index].copy())
+                self._free[index] -= kind.amounts
+            elif keep:
+                break
         self._open[closed] = True
-        if left or not keep:
+        if -1 in places or not keep:
             for index, row in before.items():
                 self._free[index] = row
-        return list(before), left
+        return places
 
     def _first(self, kind: _Kind) -> int:
         """The first open node that takes pods of a kind; -1 for none."""

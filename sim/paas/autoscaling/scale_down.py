@@ -7,7 +7,7 @@ simulator/utilization/, tag cluster-autoscaler-1.36.1; defaults of its flags.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -80,7 +80,7 @@ class ScaleDownRules:
         after_failure: after a removal that failed.
         most_at_once: nodes on their way out at a time.
         most_drained: those of them with pods.
-        most_candidates: nodes with pods found unneeded at once; more are not looked for.
+        recheck: seconds in which a node that could not go is not looked at again.
         ignore_daemons: whether daemons are left out of the utilisation.
     """
 
@@ -93,18 +93,17 @@ class ScaleDownRules:
     after_failure: float = 180.0
     most_at_once: int = 10
     most_drained: int = 1
-    most_candidates: int = 30
+    recheck: float = 300.0
     ignore_daemons: bool = False
 
 
 #: Why a node is kept, or that it is not needed.
-UNNEEDED, PROTECTED, BUSY, FIXED, FULL, TAKING, LATER, GUARDED = (
+UNNEEDED, PROTECTED, BUSY, FIXED, FULL, LATER, GUARDED = (
     "unneeded",
     "protected",
     "well used",
     "holds what cannot move",
     "its pods fit nowhere else",
-    "takes in pods of others",
     "enough candidates",
     "a disruption budget holds its pods",
 )
@@ -115,45 +114,77 @@ def unneeded(nodes: Sequence[Node], rules: ScaleDownRules) -> list[str]:
     return [name for name, reason in verdicts(nodes, rules).items() if reason == UNNEEDED]
 
 
-def verdicts(nodes: Sequence[Node], rules: ScaleDownRules) -> dict[str, str]:
+def verdicts(
+    nodes: Sequence[Node],
+    rules: ScaleDownRules,
+    *,
+    known: Collection[str] = (),
+    recent: Mapping[str, str] | None = None,
+    limit: float = inf,
+) -> dict[str, str]:
     """Why each node is kept, or that it is unneeded: below the threshold, and its pods fit elsewhere.
 
     The pods of a node found unneeded are put in their new place, and taken off their disruption
-    budgets, before the next one is looked at; a node that takes them in is needed. Empty nodes are
-    looked at first, nodes on their way out not at all.
+    budgets, before the next one is looked at; a node that takes them in must find room for them too if
+    it is to go. Empty nodes are looked at first, then those unneeded before, nodes on their way out
+    not at all.
+
+    Args:
+        nodes: those that run.
+        rules: flags.
+        known: nodes that were unneeded at the last look.
+        recent: why nodes that could not go lately are kept; they are not looked at.
+        limit: unneeded nodes after which no more are looked for.
     """
+    recent = recent or {}
     room = Room([_free(node) for node in nodes], [node.labels for node in nodes])
     for index, node in enumerate(nodes):
         if node.going or not node.ready:
             room.close(index)
     moving = [node.moving() for node in nodes]
+    order = sorted(range(len(nodes)), key=lambda index: (bool(moving[index]), nodes[index].name not in known))
     budgets = Remaining()
     found: dict[str, str] = {}
-    taking: set[int] = set()
-    candidates = 0
-    for index in sorted(range(len(nodes)), key=lambda index: bool(moving[index])):
+    count = 0
+    for index in order:
         node, pods = nodes[index], moving[index]
         if node.going:
             continue
-        reason = _keeps(node, rules)
-        if not reason and index in taking:
-            reason = TAKING
-        if not reason and pods and candidates >= rules.most_candidates:
+        reason = _keeps(node, rules) or recent.get(node.name, "")
+        if not reason and count >= limit:
             reason = LATER
+        if not reason and not all(pod.movable for pod in pods):
+            reason = FIXED
         if not reason and not budgets.can_remove(pods).any:
             reason = GUARDED
         if not reason:
-            rows, left = room.seat(pods, without=(index,), keep=True)
-            if left:
+            places = room.seat(pods, without=(index,), keep=True)
+            if -1 in places:
                 reason = FULL
             else:
                 reason = UNNEEDED
+                count += 1
                 room.close(index)
                 budgets.remove(pods)
-                candidates += bool(pods)
-                taking.update(rows)
+                for pod, place in zip(pods, places, strict=True):
+                    moving[place].append(pod)
         found[node.name] = reason
     return found
+
+
+def candidates_limit(known: int, rules: ScaleDownRules, interval: float) -> int:
+    """Unneeded nodes after which a look finds no more: twice what can go at once beyond those known.
+
+    Never more than can go within the time that they must be unneeded, and one round.
+
+    Args:
+        known: unneeded nodes at the last look.
+        rules: flags.
+        interval: seconds between two looks.
+    """
+    once = rules.most_at_once
+    rounds = int(max(rules.unneeded, interval) / interval)
+    return min(known + 2 * once, once * rounds + once)
 
 
 def _keeps(node: Node, rules: ScaleDownRules) -> str:
@@ -162,9 +193,8 @@ def _keeps(node: Node, rules: ScaleDownRules) -> str:
         return PROTECTED
     gpu = node.allocatable.get("gpu", 0.0) > 0
     threshold = rules.gpu_threshold if gpu else rules.threshold
-    if node.ready and utilisation(node, ignore_daemons=rules.ignore_daemons) >= threshold:
-        return BUSY
-    return "" if all(pod.movable for pod in node.moving()) else FIXED
+    used = utilisation(node, ignore_daemons=rules.ignore_daemons)
+    return BUSY if node.ready and used >= threshold else ""
 
 
 def _free(node: Node) -> dict[str, float]:
@@ -192,6 +222,18 @@ def crop(
     return first, list(drained[: max(0, left)])
 
 
+def _risky_last(nodes: Sequence[Node]) -> list[str]:
+    """Names, those last whose pods can only be evicted one after the other."""
+    budgets = Remaining()
+    safe: list[str] = []
+    risky: list[str] = []
+    for node in nodes:
+        pods = node.moving()
+        (safe if budgets.can_remove(pods).at_once else risky).append(node.name)
+        budgets.remove(pods)
+    return safe + risky
+
+
 @dataclass
 class ScaleDown:
     """The memory of the way down.
@@ -209,6 +251,24 @@ class ScaleDown:
     last_add: float = -inf
     last_delete: float = -inf
     last_failure: float = -inf
+    _resting: dict[str, tuple[float, str]] = field(default_factory=dict)
+
+    def look(self, nodes: Sequence[Node], now: float, interval: float) -> dict[str, str]:
+        """Why each node is kept, or that it is unneeded, given what was found at earlier looks.
+
+        Args:
+            nodes: those that run.
+            now: moment (s).
+            interval: seconds between two looks.
+        """
+        self._resting = {name: rest for name, rest in self._resting.items() if now < rest[0]}
+        recent = {name: reason for name, (_, reason) in self._resting.items()}
+        limit = candidates_limit(len(self.since), self.rules, interval)
+        found = verdicts(nodes, self.rules, known=self.since, recent=recent, limit=limit)
+        for name, reason in found.items():
+            if reason in (FIXED, FULL, GUARDED) and name not in recent:
+                self._resting[name] = (now + self.rules.recheck, reason)
+        return found
 
     def update(self, names: Sequence[str], now: float) -> None:
         """Note which nodes are unneeded now."""
@@ -243,6 +303,7 @@ class ScaleDown:
         if self.cooling(now):
             return []
         by_name = {node.name: node for node in nodes}
+        names = _risky_last([by_name[name] for name in names])
         going = [node for node in nodes if node.going]
         leaving = Counter(node.group for node in going)
         left = {name: group.size - group.minimum - leaving[name] for name, group in groups.items()}

@@ -22,7 +22,7 @@ from sim.paas.autoscaling import cluster_autoscaler, karpenter
 from sim.paas.autoscaling.cluster_autoscaler import Backoff, NodeGroup
 from sim.paas.autoscaling.expanders import Expander, ExpanderName, Pricing
 from sim.paas.autoscaling.packing import Pod, Template
-from sim.paas.autoscaling.scale_down import UNNEEDED, Node, ScaleDown, ScaleDownRules, verdicts
+from sim.paas.autoscaling.scale_down import LATER, UNNEEDED, Node, ScaleDown, ScaleDownRules
 from sim.registry import policy
 from sim.units import Fraction, PositiveSeconds, Seconds
 
@@ -171,9 +171,9 @@ class ClusterAutoscaler:
 
     def shrink(self, nodes: Sequence[Node], groups: Mapping[str, NodeGroup], now: float) -> Shrink:
         """Nodes to remove, and why the others stay."""
-        if nodes is not self._seen:
+        if nodes is not self._seen or LATER in self._verdicts.values():
             self._seen = nodes
-            self._verdicts = verdicts(nodes, self._rules)
+            self._verdicts = self._down.look(nodes, now, self.scan)
         names = [name for name, reason in self._verdicts.items() if reason == UNNEEDED]
         gone = self._down.removable(nodes, groups, now, names)
         if gone:

@@ -335,8 +335,7 @@ def test_verdicts_name_the_reason():
     assert verdicts([node("a", pod("1")), node("b", pod("2", 3.5))], ScaleDownRules())["a"] == (
         "its pods fit nowhere else"
     )
-    few = ScaleDownRules(most_candidates=1)
-    assert verdicts(there, few)["other"] == "enough candidates"
+    assert verdicts(there, ScaleDownRules(), limit=2)["other"] == "enough candidates"
 
 
 @given(

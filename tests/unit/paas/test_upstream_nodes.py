@@ -12,7 +12,16 @@ from sim.paas.autoscaling.cluster_autoscaler import Backoff, NodeGroup
 from sim.paas.autoscaling.disruption import DisruptionBudget, Remaining
 from sim.paas.autoscaling.expanders import Expander, Option
 from sim.paas.autoscaling.packing import Pod, Template, equivalence_groups, pack, share
-from sim.paas.autoscaling.scale_down import Node, ScaleDown, ScaleDownRules, crop, unneeded, utilisation
+from sim.paas.autoscaling.scale_down import (
+    Node,
+    ScaleDown,
+    ScaleDownRules,
+    candidates_limit,
+    crop,
+    unneeded,
+    utilisation,
+    verdicts,
+)
 from sim.paas.autoscaling.vpa import PEAK_WINDOW, Usage, doubt
 from sim.paas.autoscaling.vpa_histogram import CPU_BUCKETS, MEMORY_BUCKETS, Buckets, DecayingHistogram
 
@@ -214,6 +223,55 @@ def test_nodes_on_their_way_out_count_against_the_minimum():
     there = [node("a"), node("b"), node("c"), node("d", going=True)]
     down.removable(there, size, 0.0)
     assert down.removable(there, size, 1.0) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("known", "parallel", "unneeded_for", "interval", "limit"),
+    [
+        (0, 10, 600.0, 10.0, 20),
+        (5, 10, 600.0, 10.0, 25),
+        (1000, 10, 600.0, 10.0, 610),  # what can go in ten minutes, and a round more
+        (50, 10, 60.0, 30.0, 30),
+        (50, 10, 1.0, 30.0, 20),  # a look is longer than that
+        (0, 1, 600.0, 10.0, 2),
+    ],
+)
+def test_how_many_unneeded_nodes_are_looked_for(known, parallel, unneeded_for, interval, limit):
+    flags = ScaleDownRules(unneeded=unneeded_for, most_at_once=parallel)
+    assert candidates_limit(known, flags, interval) == limit
+
+
+def pods_of(name, count, cpu=100.0):
+    return [Pod(f"{name}-{i}", {"cpu": cpu}) for i in range(count)]
+
+
+def test_a_node_that_takes_pods_in_can_go_with_them():
+    three = [node(name, *pods_of(name, 2)) for name in "abc"]
+    # a's go to b, and b's four to c; c's six find nothing.
+    assert unneeded(three, ScaleDownRules()) == ["a", "b"]
+    full = [node("a", *pods_of("a", 2)), node("b", *pods_of("b", 2)), node("c", *pods_of("c", 1, 700.0))]
+    assert unneeded(full, ScaleDownRules()) == ["a"]
+
+
+def test_nodes_unneeded_before_are_looked_at_first_and_failures_rest():
+    there = [node(name, *pods_of(name, 3)) for name in "abcd"]
+    assert next(iter(verdicts(there, ScaleDownRules(), known=("c",)))) == "c"
+    down = ScaleDown()
+    alone = [node("a", *pods_of("a", 3)), node("b", *pods_of("b", 9))]
+    full = "its pods fit nowhere else"
+    assert down.look(alone, 0.0, 10.0) == {"a": full, "b": "well used"}
+    roomy = [alone[0], node("b", *pods_of("b", 1))]
+    assert [down.look(roomy, now, 10.0)["a"] for now in (10.0, 299.0, 300.0)] == [full, full, "unneeded"]
+
+
+def test_nodes_whose_pods_go_one_by_one_come_last():
+    down = ScaleDown(ScaleDownRules(unneeded=0.0, most_drained=2))
+    held = [Pod(f"h{i}", {"cpu": 50.0}, budgets={"web": 1}) for i in range(2)]
+    there = [node("risky", *held), *(node(name, *pods_of(name, 1)) for name in "xyz"), node("big")]
+    size = {"ng1": NodeGroup(Template("ng1", {}), 9)}
+    names = ["risky", "x", "y"]
+    down.removable(there, size, 0.0, names)
+    assert down.removable(there, size, 1.0, names) == ["x", "y"]
 
 
 # ---------------------------------------------------------------- VPA

@@ -119,13 +119,16 @@ class ChunkedPrefill:
     chunk and no watermark; with `whole_prompt` only if the blocks of their whole prompt are free
     (`scheduler_reserve_full_isl` of later versions, as in LLMServingSim 2). `restart` is "tokens" in both,
     "prompt" in BLIS. Unlike in vLLM, when one loses its place to its own want of a block, those behind it
-    generate all the same.
+    generate all the same. At most `longest_chunk` tokens of a prompt go into an iteration, 0 for any
+    number (vLLM's `long_prefill_token_threshold`): then several prompts are begun at once, which takes a
+    `StepwiseEngine`.
     """
 
     max_sequences: int = 128
     max_tokens: int = 2048
     whole_prompt: bool = False
     restart: Restart = "tokens"
+    longest_chunk: int = 0
 
     def reserve(self, blocks: int) -> int:
         """Nothing."""

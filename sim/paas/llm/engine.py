@@ -40,6 +40,9 @@ class Engine:
         note: takes the rows of the table `iterations`; kept in `log` unless given.
         cache: of prefixes; None: every prompt is processed from its beginning.
 
+    Raises:
+        ValueError: the rule bounds the chunks of each prompt.
+
     Attributes:
         batch: its state.
         log: rows noted.
@@ -62,6 +65,8 @@ class Engine:
         note: Callable[[Run], object] | None = None,
         cache: PrefixCache | None = None,
     ) -> None:
+        if getattr(admission, "longest_chunk", 0):
+            raise ValueError("`longest_chunk` takes an engine that steps: StepwiseEngine")
         self.batch = Batch(blocks, block_size, waiting, admission.restart, cache)
         self.log = Log()
         self.until = inf

@@ -105,42 +105,40 @@ def chunked_prefill(rule: ChunkedPrefill, pool: Pool, most: int, now: float) -> 
     under way keeps its place.
     """
     picked = Picked()
-    budget = rule.max_tokens
+    budget, size, generating = rule.max_tokens, pool.block_size, picked.generating
     line, place, lost = list(pool.running), 0, False
     while place < len(line) and budget > 0:
         sequence = line[place]
         place += 1
-        if sequence in pool.leaving:
-            continue
         if sequence.generating:
             if sequence.flying:
                 continue
-            drafts = min(pool.drafts, budget - 1)
-            tokens, blocks = 1 + drafts, pool.wants(sequence, drafts)
+            drafts = min(pool.drafts, budget - 1) if pool.drafts else 0
+            tokens = 1 + drafts
+            reach = sequence.prompt + sequence.generated + drafts
         else:
-            tokens = drafts = min(sequence.target - sequence.computed, budget)
-            if not tokens:
+            tokens = min(sequence.target - sequence.computed, rule.longest_chunk or budget, budget)
+            if not tokens or sequence in pool.leaving:
                 continue
-            blocks = pool.blocks_for(sequence.computed + tokens) - sequence.held
-        while pool.free < blocks:
-            victim = _tail(line, place - 1)
-            if victim is None:
+            reach = sequence.computed + tokens
+        if reach > sequence.held * size:
+            blocks = pool.blocks_for(reach) - sequence.held
+            while pool.free < blocks and (victim := _tail(line, place - 1)):
+                lost = True
+                line.remove(victim)
+                pool.preempt(victim)
+                if victim is sequence:
+                    break
+            if pool.free < blocks or sequence not in pool.running:
                 break
-            lost = True
-            line.remove(victim)
-            pool.preempt(victim)
-            if victim is sequence:
-                break
-        if pool.free < blocks or sequence not in pool.running:
-            break
-        pool.take(sequence, blocks)
+            pool.take(sequence, blocks)
         budget -= tokens
         if sequence.generating:
-            picked.generating.append((sequence, drafts))
+            generating.append((sequence, drafts))
         else:
             picked.begin(sequence, tokens)
     while not lost and budget > 0 and len(pool.running) < rule.max_sequences and (head := pool.head()):
-        chunk = min(head.target, budget)
+        chunk = min(head.target, rule.longest_chunk or budget, budget)
         blocks = pool.blocks_for(chunk)
         if (pool.blocks_for(head.target) if rule.whole_prompt else blocks) > pool.free:
             break
@@ -167,13 +165,18 @@ def _generate(pool: Pool, picked: Picked, most: int, begun: list[Sequence] | Non
         begun: takes those whose prompt is not done; None: there are none.
     """
     line, place, drafts = pool.resting, 0, pool.drafts
-    while place < len(line) and len(picked.generating) < most:
+    size, generating = pool.block_size, picked.generating
+    while place < len(line) and len(generating) < most:
         sequence = line[place]
         place += 1
         if begun is not None and not sequence.generating:
             begun.append(sequence)
             continue
-        blocks = pool.wants(sequence, drafts)
+        reach = sequence.prompt + sequence.generated + drafts
+        if reach <= sequence.held * size and pool.free:
+            generating.append((sequence, drafts))
+            continue
+        blocks = max(0, pool.blocks_for(reach) - sequence.held)
         while pool.free < max(1, blocks):
             victim = line.pop() if len(line) > place else sequence
             pool.preempt(victim)
@@ -181,7 +184,7 @@ def _generate(pool: Pool, picked: Picked, most: int, begun: list[Sequence] | Non
                 break
         else:
             pool.take(sequence, blocks)
-            picked.generating.append((sequence, drafts))
+            generating.append((sequence, drafts))
     del line[:place]
 
 

@@ -50,10 +50,6 @@ class Pool:
         """Blocks that so many tokens of one sequence fill."""
         return -(-tokens // self.block_size)
 
-    def wants(self, sequence: Sequence, drafts: int) -> int:
-        """New blocks that the next token of a sequence takes, and drafts of those after it."""
-        return max(0, self.blocks_for(sequence.prompt + sequence.generated + drafts) - sequence.held)
-
     def take(self, sequence: Sequence, blocks: int) -> None:
         """Give a sequence free blocks."""
         sequence.held += blocks

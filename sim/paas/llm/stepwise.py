@@ -173,7 +173,7 @@ class StepwiseEngine:
             square += chunk * (before + chunk / 2)
             chunks.append((chunk, before))
         for sequence, drafts in picked.generating:
-            sequence.flying += 1
+            sequence.flying = 1
             length = sequence.prompt + sequence.generated
             context += length
             if drafts:
@@ -214,20 +214,30 @@ class StepwiseEngine:
     def _land(self, formed: float, now: float, picked: Picked, done: list[Sequence]) -> None:
         """An iteration has left the last stage."""
         self.iterations += 1
-        pool, speculation = self.batch, self._speculation
-        used = pool.blocks - pool.free
+        pool, speculation, rests = self.batch, self._speculation, self._rests
+        used, since = pool.blocks - pool.free, max(formed, self._landed)
+        leaving, resting = pool.leaving, pool.resting
+        # Tokens that came with those before, since the last iteration came out, and after other pauses.
+        together = alike = tokens = 0
         gaps: dict[float, int] = {}
-        together = tokens = 0
         for sequence, drafts in picked.generating:
-            sequence.flying -= 1
-            given = 1 if speculation is None else speculation.tokens(sequence, drafts)
-            given = min(given, sequence.output - sequence.generated)
-            together += given - 1
-            gap = now - sequence.last
-            gaps[gap] = gaps.get(gap, 0) + 1
-            sequence.generated += given
+            sequence.flying = 0
+            if sequence.last == since:
+                alike += 1
+            else:
+                gap = now - sequence.last
+                gaps[gap] = gaps.get(gap, 0) + 1
             sequence.last = now
-            self._come_out(sequence, now, done)
+            given = 1
+            if speculation is not None:
+                left = sequence.output - sequence.generated
+                given = min(speculation.tokens(sequence, drafts), left)
+                together += given - 1
+            sequence.generated = generated = sequence.generated + given
+            if generated == sequence.output or leaving:
+                self._come_out(sequence, now, done)
+            elif rests:
+                resting.append(sequence)
         for sequence, chunk, before in picked.prompts:
             sequence.flying -= 1
             tokens += chunk
@@ -241,10 +251,9 @@ class StepwiseEngine:
                 if sequence.first != sequence.first:
                     sequence.first = now
             self._come_out(sequence, now, done)
-        since = max(formed, self._landed)
         self._landed = now
         note, number = self._note, self._number
-        note((number, since, now - since, 0.0, 1, gaps.pop(now - since, 0), tokens, used))
+        note((number, since, now - since, 0.0, 1, alike, tokens, used))
         for gap, many in gaps.items():
             note((number, now - gap, gap, 0.0, 1, many, 0, 0))
         if together:

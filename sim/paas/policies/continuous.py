@@ -36,7 +36,8 @@ class ContinuousBatch:
     Vidur has it) or `sarathi-serve` (the system itself); `max_tokens` bounds the prompt tokens of an
     iteration. Under chunked prefill `whole_prompt` admits only whose whole prompt fits the free cache (later
     vLLM), and `restart` says whether who lost its place goes on with all its tokens or generates its answer
-    anew from the prompt (BLIS). `order` is who waits first; shortest-output knows the
+    anew from the prompt (BLIS); no more than `longest_chunk` tokens of one prompt go into an iteration
+    (vLLM's long_prefill_token_threshold). `order` is who waits first; shortest-output knows the
     answers' lengths beforehand. The cache has `blocks` of `block_size` tokens; who finds none free is
     recomputed later. Unless given they are what fits into `memory_utilisation` of the accelerators'
     memory beside the weights and, on each, `reserve` for activations (5.5 GiB, as BLIS reckons).
@@ -49,8 +50,8 @@ class ContinuousBatch:
     32 GB/s), which lengthens the iteration. The service's time
     model is used only to estimate waits. A call that its client cancels leaves when the iteration under way
     ends (vLLM aborts it when the connection closes). Tokens come with the trace or the application; a call
-    without counts as 1 + 1 tokens. With a `pipeline`, `speculation` or `adapters` every iteration is taken by
-    itself, which is slower to simulate.
+    without counts as 1 + 1 tokens. With a `pipeline`, `speculation`, `adapters` or `longest_chunk` every
+    iteration is taken by itself, which is slower to simulate.
     """
 
     steps: Annotated[Any, OfKind("steps")]
@@ -65,6 +66,7 @@ class ContinuousBatch:
     overhead: Seconds = 0.0
     whole_prompt: bool = False
     restart: Literal["tokens", "prompt"] = "tokens"
+    longest_chunk: Annotated[int, Ge(1)] | None = None
     pipeline: Pipeline | None = None
     speculation: Speculate | None = None
     adapters: LowRank | None = None
@@ -77,12 +79,17 @@ class ContinuousBatch:
     cancels = "running"
 
     def __post_init__(self) -> None:
-        if self.scheduling != "chunked-prefill" and (self.whole_prompt or self.restart != "tokens"):
-            raise ValueError("`whole_prompt` and `restart` are for `scheduling: chunked-prefill`")
+        chosen = self.whole_prompt or self.restart != "tokens" or self.longest_chunk is not None
+        if self.scheduling != "chunked-prefill" and chosen:
+            raise ValueError(
+                "`whole_prompt`, `restart` and `longest_chunk` are for `scheduling: chunked-prefill`"
+            )
         if self.host_cache and not self.prefix_cache:
             raise ValueError("`host_cache` keeps what the prefix cache gives up: set `prefix_cache: true`")
-        if self.prefix_cache and (self.pipeline or self.speculation or self.adapters):
-            raise ValueError("`prefix_cache` cannot be had with a `pipeline`, `speculation` or `adapters`")
+        if self.prefix_cache and self.steps_alone:
+            raise ValueError(
+                "`prefix_cache` cannot be had with a `pipeline`, `speculation`, `adapters` or `longest_chunk`"
+            )
         if self.max_sequences < self.stages:
             raise ValueError(f"max_sequences {self.max_sequences} are too few for {self.stages} stages")
         self._streams: RandomStreams | None = None
@@ -102,6 +109,12 @@ class ContinuousBatch:
         # An attempt needs what the request it is of needs.
         request = getattr(call.request, "owner", None) or call.request
         return self._choice.of(request.id)
+
+    @property
+    def steps_alone(self) -> bool:
+        """Whether every iteration is taken by itself."""
+        besides = (self.pipeline, self.speculation, self.adapters, self.longest_chunk)
+        return any(each is not None for each in besides)
 
     @property
     def stages(self) -> int:
@@ -174,7 +187,7 @@ class ContinuousBatch:
             raise StratusError(f"continuous-batch: no memory is left for the cache of {model and model.name}")
         rules: dict[str, llm.PrefillFirst | llm.ChunkedPrefill | llm.Sarathi] = {
             "chunked-prefill": llm.ChunkedPrefill(
-                self.max_sequences, self.max_tokens, self.whole_prompt, self.restart
+                self.max_sequences, self.max_tokens, self.whole_prompt, self.restart, self.longest_chunk or 0
             ),
             "prefill-first": llm.PrefillFirst(self.max_sequences, self.max_tokens),
             "sarathi": llm.Sarathi(self.max_sequences, self.max_tokens),
@@ -182,7 +195,7 @@ class ContinuousBatch:
         }
         times = self.steps.build(model, precision, device, max(1, round(accelerators / self.stages)))
         rule, line = rules[self.scheduling], _LINES[self.order]()
-        if self.pipeline is None and self.speculation is None and self.adapters is None:
+        if not self.steps_alone:
             return llm.Engine(
                 rule,
                 times,

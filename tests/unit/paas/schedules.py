@@ -224,11 +224,11 @@ def system(jobs, total, size, places, chunk, watermark, times):
     return jobs
 
 
-def v1(jobs, total, size, places, budget, times, whole=False, anew=False, adapters=None):
+def v1(jobs, total, size, places, budget, times, whole=False, anew=False, adapters=None, longest=10**9):
     """vLLM V1: one pass over the running in order, then over the line if nobody lost a place.
 
     `adapters` are (slots, seconds to load one, share that each makes an iteration longer): who needs
-    one more than fit beside those running is passed by.
+    one more than fit beside those running is passed by. `longest` bounds the chunks.
     """
     todo, line, running = sorted(jobs, key=lambda job: (job.arrival, job.number)), [], []
     used, now, there = 0, 0.0, []
@@ -240,7 +240,7 @@ def v1(jobs, total, size, places, budget, times, whole=False, anew=False, adapte
         left, batch, lost, place = budget, [], False, 0
         while place < len(running) and left > 0:
             job = running[place]
-            tokens = min(1 if job.ready else job.prefill - job.done, left)
+            tokens = min(1 if job.ready else job.prefill - job.done, left, longest)
             # The token generated last is among `done` and gets its slot now.
             reach = job.done if job.ready else job.done + tokens
             more = max(0, needs(reach, size) - job.blocks)
@@ -268,7 +268,7 @@ def v1(jobs, total, size, places, budget, times, whole=False, anew=False, adapte
             named = {other.adapter for other in running} - {None}
             if adapters and job.adapter not in named | {None} and len(named) >= adapters[0]:
                 continue
-            tokens = min(job.prefill, left)
+            tokens = min(job.prefill, left, longest)
             if needs(job.prefill if whole else tokens, size) > total - used:
                 break
             line.remove(job)

@@ -10,12 +10,13 @@ import pytest
 
 from sim import catalog
 from sim.kernel.streams import RandomStreams
-from sim.paas.llm import Sequence, StepwiseEngine, simulate
+from sim.paas.llm import LinearSteps, Sequence, StepwiseEngine, simulate
 from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.policies.extras import Choice, LowRank, Pipeline, Speculate
 from sim.paas.policies.steps import Linear
 from tests.platforms import column
 from tests.platforms import simulate as run
+from tests.unit.paas import schedules
 
 LINEAR = Linear(base=5e-3, per_prompt_token=2e-5, per_sequence=3e-5, per_context_token=7e-7)
 
@@ -61,6 +62,58 @@ def test_the_service_adds_nothing_to_the_engine(bench, more):
         assert call.finish == pytest.approx(sequence.finish, rel=1e-12)
     assert (service.completed, service.in_system, service.serving, service.busy.value) == (120, 0, 0, 0)
     assert len(tables["sequences"]) == 120
+
+
+@pytest.mark.parametrize("scheduler", ["vllm", "sarathi"])
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_run_replays_vidur(tmp_path, scheduler, stages):
+    """From its file of requests through scenario, service and engine: every moment within 1e-9 s."""
+    jobs = [schedules.Job(number, *item) for number, item in enumerate(work(count=60))]
+    rows = [f"{job.arrival!r},{job.prefill},{job.decode}" for job in jobs]
+    file = tmp_path / "requests.csv"
+    file.write_text("\n".join(["arrived_at,num_prefill_tokens,num_decode_tokens", *rows, ""]))
+    rule = "prefill-first" if scheduler == "vllm" else "sarathi"
+    outcome = run(f"""
+name: replay
+duration: 10min
+drain: true
+infrastructure:
+  instances: {{box: {{cpu: 16, memory: 64GB, device: a100-sxm-80, accelerators: 2}}}}
+  sites: {{dc: {{kind: cloud, pools: {{gpu: {{instance: box, nodes: 1}}}}}}}}
+platform:
+  services:
+    llm:
+      site: dc
+      time: {{policy: constant, value: 1s}}
+      engine: {{policy: continuous-batch, blocks: 60, scheduling: {rule}, max_sequences: 16, max_tokens: 512,
+               steps: {{policy: linear, base: 20ms, per_prompt_token: 100us, per_context_token: 100ns}}
+               {", pipeline: {stages: 2, latency: 1ms}" if stages == 2 else ""}}}
+      resources: {{cpu: 8, memory: 32GB, accelerators: 2}}
+applications:
+  chat:
+    users: {{dc: 1}}
+    arrivals: {{process: trace, file: {file}, format: vidur}}
+    calls: {{answer: {{to: llm}}}}
+""")
+    times = LinearSteps(20e-3 / stages, 100e-6 / stages, 0.0, 100e-9 / stages)
+    hops = [1e-3] * (stages - 1) + [0.0]
+    schedules.vidur(
+        jobs,
+        scheduler,
+        60,
+        16,
+        16,
+        512,
+        0.01,
+        [lambda batch, hop=hop: schedules.seconds(batch, times) + hop for hop in hops],
+    )
+    order = np.argsort(column(outcome, "sequences", "enter"), kind="stable")
+    found = [
+        column(outcome, "sequences", name)[order] for name in ("enter", "first", "finish", "preemptions")
+    ]
+    known = np.array([(job.arrival, job.first, job.finish, job.restarts) for job in jobs]).T
+    assert np.abs(np.array(found) - known).max() < 1e-9
+    assert known[3].sum() > 10
 
 
 def test_drafts_are_drawn_from_the_streams_of_the_run():

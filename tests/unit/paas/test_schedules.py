@@ -80,6 +80,21 @@ def test_vidur(scheduler, work, blocks, places, most, watermark):
     same(jobs, sequences)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    WORK, st.integers(28, 80), st.sampled_from([2, 5, 9]), st.sampled_from([64, 20, 9]), st.integers(1, 10)
+)
+def test_chunks_of_bounded_length(work, blocks, places, budget, longest):
+    """Several prompts are begun at once; who generates behind them may lose its place to them."""
+    jobs, sequences = both(work)
+    schedules.v1(jobs, blocks, SIZE, places, budget, TIMES, longest=longest)
+    rule = ChunkedPrefill(places, budget, longest_chunk=longest)
+    simulate(StepwiseEngine(rule, [TIMES], blocks, block_size=SIZE), sequences)
+    same(jobs, sequences)
+    with pytest.raises(ValueError, match="takes an engine that steps"):
+        Engine(rule, TIMES, blocks)
+
+
 STAGES = (TIMES, LinearSteps(4e-3, 3e-5, 2e-5, 5e-7, 2e-8), LinearSteps(6e-3, 1e-5, 4e-5, 6e-7))
 
 

@@ -33,6 +33,18 @@ class Picked:
         self.prompts.append((sequence, tokens, sequence.computed))
         sequence.computed += tokens
 
+    def drop(self, sequence: Sequence) -> int:
+        """Take a sequence out again that may be in it; the tokens it had there."""
+        for place, (other, drafts) in enumerate(self.generating):
+            if other is sequence:
+                del self.generating[place]
+                return 1 + drafts
+        for place, (other, tokens, _) in enumerate(self.prompts):
+            if other is sequence:
+                del self.prompts[place]
+                return tokens
+        return 0
+
 
 #: Picks the next iteration from (rule, pool, most sequences of an iteration, now).
 Picker = Callable[[Any, Pool, int, float], Picked]
@@ -123,10 +135,16 @@ def chunked_prefill(rule: ChunkedPrefill, pool: Pool, most: int, now: float) -> 
             reach = sequence.computed + tokens
         if reach > sequence.held * size:
             blocks = pool.blocks_for(reach) - sequence.held
-            while pool.free < blocks and (victim := _tail(line, place - 1)):
-                lost = True
+            while pool.free < blocks:
+                mine = [other for other in line[place - 1 :] if not other.flying]
+                if not mine:
+                    break
+                victim = pool.waiting.last([*_picked(picked), *mine])
+                place -= line.index(victim) < place
                 line.remove(victim)
+                budget += picked.drop(victim)
                 pool.preempt(victim)
+                lost = True
                 if victim is sequence:
                     break
             if pool.free < blocks or sequence not in pool.running:
@@ -147,12 +165,9 @@ def chunked_prefill(rule: ChunkedPrefill, pool: Pool, most: int, now: float) -> 
     return picked
 
 
-def _tail(line: list[Sequence], first: int) -> Sequence | None:
-    """The last of a line from some place on that is not under way."""
-    for sequence in reversed(line[first:]):
-        if not sequence.flying:
-            return sequence
-    return None
+def _picked(picked: Picked) -> list[Sequence]:
+    """Who is in an iteration."""
+    return [sequence for sequence, _ in picked.generating] + [sequence for sequence, _, _ in picked.prompts]
 
 
 def _generate(pool: Pool, picked: Picked, most: int, begun: list[Sequence] | None) -> None:
@@ -178,7 +193,12 @@ def _generate(pool: Pool, picked: Picked, most: int, begun: list[Sequence] | Non
             continue
         blocks = max(0, pool.blocks_for(reach) - sequence.held)
         while pool.free < max(1, blocks):
-            victim = line.pop() if len(line) > place else sequence
+            victim = pool.waiting.last([*_picked(picked), *(begun or ()), sequence, *line[place:]])
+            if victim in line[place:]:
+                line.remove(victim)
+            elif begun and victim in begun:
+                begun.remove(victim)
+            picked.drop(victim)
             pool.preempt(victim)
             if victim is sequence:
                 break

@@ -17,8 +17,8 @@ import heapq
 class Job:
     """A request: `done` of `prefill` + `decode` tokens are processed or generated."""
 
-    def __init__(self, number, arrival, prompt, output, adapter=None):
-        self.number, self.arrival, self.adapter = number, arrival, adapter
+    def __init__(self, number, arrival, prompt, output, adapter=None, priority=0):
+        self.number, self.arrival, self.adapter, self.priority = number, arrival, adapter, priority
         self.prefill, self.decode, self.done = prompt, output, 0
         self.prompt, self.ready, self.blocks = prompt, False, 0
         self.start = self.first = self.finish = None
@@ -44,6 +44,11 @@ class Job:
 
 def needs(tokens, size):
     return (tokens + size - 1) // size
+
+
+def rank(job):
+    """First come first served within a priority."""
+    return (-job.priority, job.arrival, job.number)
 
 
 def seconds(batch, times):
@@ -224,11 +229,24 @@ def system(jobs, total, size, places, chunk, watermark, times):
     return jobs
 
 
-def v1(jobs, total, size, places, budget, times, whole=False, anew=False, adapters=None, longest=10**9):
+def v1(
+    jobs,
+    total,
+    size,
+    places,
+    budget,
+    times,
+    whole=False,
+    anew=False,
+    adapters=None,
+    longest=10**9,
+    ranked=False,
+):
     """vLLM V1: one pass over the running in order, then over the line if nobody lost a place.
 
     `adapters` are (slots, seconds to load one, share that each makes an iteration longer): who needs
-    one more than fit beside those running is passed by. `longest` bounds the chunks.
+    one more than fit beside those running is passed by. `longest` bounds the chunks. Where jobs are `ranked`
+    by priority, the one of the lowest loses its place, and what it was to do in the iteration is undone.
     """
     todo, line, running = sorted(jobs, key=lambda job: (job.arrival, job.number)), [], []
     used, now, there = 0, 0.0, []
@@ -237,6 +255,8 @@ def v1(jobs, total, size, places, budget, times, whole=False, anew=False, adapte
             now = max(now, todo[0].arrival)
         while todo and todo[0].arrival <= now:
             line.append(todo.pop(0))
+        if ranked:
+            line.sort(key=rank)
         left, batch, lost, place = budget, [], False, 0
         while place < len(running) and left > 0:
             job = running[place]
@@ -245,7 +265,12 @@ def v1(jobs, total, size, places, budget, times, whole=False, anew=False, adapte
             reach = job.done if job.ready else job.done + tokens
             more = max(0, needs(reach, size) - job.blocks)
             while total - used < more:
-                victim = running.pop()
+                victim = max(running, key=rank) if ranked else running[-1]
+                if running.index(victim) < place:
+                    place -= 1
+                running.remove(victim)
+                left += sum(n for other, n in batch if other is victim)
+                batch = [(other, n) for other, n in batch if other is not victim]
                 lost = True
                 used -= victim.blocks
                 if anew:

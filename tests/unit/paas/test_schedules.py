@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.paas.llm import (
+    ByPriority,
     ChunkedPrefill,
     DetailedSteps,
     Engine,
@@ -93,6 +94,27 @@ def test_chunks_of_bounded_length(work, blocks, places, budget, longest):
     same(jobs, sequences)
     with pytest.raises(ValueError, match="takes an engine that steps"):
         Engine(rule, TIMES, blocks)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    WORK,
+    st.lists(st.integers(0, 2), min_size=14, max_size=14),
+    st.integers(28, 60),
+    st.sampled_from([5, 9]),
+    st.sampled_from([64, 20, 9]),
+)
+def test_vllm_by_priority(work, priorities, blocks, places, budget):
+    """Who has the lowest priority loses its place, even if it was to be in the iteration already."""
+    jobs, sequences = both(work)
+    for job, sequence, priority in zip(jobs, sequences, priorities, strict=False):
+        job.priority = sequence.priority = priority
+    schedules.v1(jobs, blocks, SIZE, places, budget, TIMES, ranked=True)
+    engine = StepwiseEngine(
+        ChunkedPrefill(places, budget), [TIMES], blocks, block_size=SIZE, waiting=ByPriority()
+    )
+    simulate(engine, sequences)
+    same(jobs, sequences)
 
 
 STAGES = (TIMES, LinearSteps(4e-3, 3e-5, 2e-5, 5e-7, 2e-8), LinearSteps(6e-3, 1e-5, 4e-5, 6e-7))

@@ -109,6 +109,16 @@ TABLES: dict[str, tuple[Column, ...]] = {
         evicted     text  -     models that made room for it, with blanks between them
         seconds     float s     time it took, from the object store if it was not on the node
     """),
+    "transfers": _table("""
+        call        int   -     number of the call whose prompt's cache it was
+        service     text  -     service that processed the prompt
+        source      int   -     unit that did
+        target      int   -     unit that generates
+        bytes       float bytes size of the cache
+        first       float s     moment of the first token, from which on the cache waited
+        began       float s     moment the target had room for it and the transfer began
+        ended       float s     moment the cache had arrived
+    """),
     "units": _table("""
         id          int   -     number of the unit (a replica or a worker)
         kind        text  -     replica or worker

@@ -33,13 +33,13 @@ class Pipe:
     Attributes:
         bandwidth: bytes per second when it works.
         capacity: bytes per second now: `bandwidth`, or 0 during an outage.
-        rate: series of bytes per second through it.
+        rate: series of bytes per second through it; None: not recorded.
         classes: flow classes with flows on it now, by number.
     """
 
     __slots__ = ("bandwidth", "capacity", "classes", "rate")
 
-    def __init__(self, bandwidth: float, rate: StepSeries) -> None:
+    def __init__(self, bandwidth: float, rate: StepSeries | None = None) -> None:
         self.bandwidth = bandwidth
         self.capacity = bandwidth
         self.rate = rate
@@ -160,6 +160,8 @@ class Flows:
         self._arm(flows)
 
     def _record(self, pipe: Pipe) -> None:
+        if pipe.rate is None:
+            return
         load = 0.0
         for flows in pipe.classes.values():
             load += flows.count * flows.rate

@@ -43,7 +43,7 @@ class Link:
     energy: float = 0.0
 
 
-class _Route:
+class Route:
     """The way from one site to another."""
 
     __slots__ = ("fixed", "flows", "jitter", "links", "mean")
@@ -84,7 +84,7 @@ class Network:
         self._pipes: dict[tuple[str, str], Pipe] = {}
         self._latency: dict[str, tuple[float, Sampler | None]] = {}
         self._outages = dict.fromkeys(self.links, 0)
-        self._routes: dict[tuple[str, str], _Route] = {}
+        self._routes: dict[tuple[str, str], Route] = {}
         if len(self.links) != len(links):
             raise ValueError("two links have the same name")
         for link in self.links.values():
@@ -120,6 +120,21 @@ class Network:
             self._flows.add(route.flows, size, delay, fn, args)
         else:
             self._kernel.call_in(delay, fn, *args)
+
+    def join(self, out: Pipe, src: str, dst: str, into: Pipe) -> Route:
+        """The way from a machine at one site to a machine at one, through the connection of each."""
+        if src == dst:
+            route = Route((), 0.0, 0.0, ())
+            route.flows = self._flows.new_class((out, into))
+            return route
+        between = self._routes[src, dst]
+        route = Route(between.links, between.mean, between.fixed, between.jitter)
+        route.flows = self._flows.new_class((out, *between.flows.path, into))
+        return route
+
+    def send_on(self, route: Route, size: float, delay: float, fn: Callable[..., object], *args: Any) -> None:
+        """Move bytes, more than 0, on a way of `join`; calls `fn(*args)` `delay` later than `send` would."""
+        self._flows.add(route.flows, size, route.delay() + delay, fn, args)
 
     def latency(self, src: str, dst: str) -> float:
         """Mean seconds of latency from site to site."""
@@ -188,7 +203,7 @@ class Network:
         draw = None if fixed else self._ctx.streams.sampler(f"iaas/links/{link.name}/latency", dist)
         self._latency[link.name] = (dist.mean, draw)
 
-    def _route(self, source: str, names: tuple[str, ...]) -> _Route:
+    def _route(self, source: str, names: tuple[str, ...]) -> Route:
         path, at = [], source
         for name in names:
             path.append(self._pipes[name, at])
@@ -196,7 +211,7 @@ class Network:
         latencies = [self._latency[name] for name in names]
         fixed = sum(mean for mean, draw in latencies if draw is None)
         jitter = tuple(draw for _, draw in latencies if draw is not None)
-        route = _Route(names, sum(mean for mean, _ in latencies), fixed, jitter)
+        route = Route(names, sum(mean for mean, _ in latencies), fixed, jitter)
         route.flows = self._flows.new_class(tuple(path))
         return route
 

@@ -26,6 +26,7 @@ class NodeType:
         taints: what keeps units away that do not tolerate it.
         carbon: grams of CO2e per joule it draws, its site's PUE included, for each hour of the day
             (UTC); empty where that is not known.
+        network: bytes per second of its network card in each direction, None where that is not known.
     """
 
     name: str
@@ -38,6 +39,7 @@ class NodeType:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     carbon: tuple[float, ...] = ()
+    network: float | None = None
 
     def __post_init__(self) -> None:
         if min(self.capacity) < 0.0 or not (self.capacity.cpu > 0.0 or self.capacity.accelerators > 0.0):

@@ -61,6 +61,9 @@ placed.<site> | fraction | - | placed
     share of the requests whose first call was answered at the site
 """,
     "apps.<chat>": """
+goodput_per_accelerator | rate | high | goodput per accelerator
+    replies within the SLO per second and powered accelerator of all pools
+    source: DistServe (OSDI 2024): per-GPU goodput
 ttft.mean | duration | low | mean TTFT
     mean time from request to first token, of the completed; the way back to the user counts as for the reply
     source: vLLM's benchmark (time to first token)
@@ -83,7 +86,8 @@ tpot.p99 | duration | low | p99 TPOT
 """,
     "services.<service>": """
 utilisation | fraction | - | utilisation
-    busy servers over ready servers, over time
+    busy servers over ready servers, over time; an engine of language models is busy while any iteration runs,
+    as its GPU's utilisation reads (nvidia-smi, DCGM): for its load see batch_use and kv_use
 replicas | count | low | ready replicas
     replicas ready, mean over time
 replica_hours | count | low | replica hours
@@ -208,6 +212,19 @@ tokens_saved | rate | high | tokens saved
     prompt tokens not computed for that, per second of the window
 evictions | rate | low | evictions
     blocks that the prefix cache gave up per second of the window
+kv_use | fraction | - | cache use
+    those blocks over all blocks of the ready replicas, over time
+batch_use | fraction | - | batch use
+    sequences that generate over the places (max_sequences) of the ready replicas, over time
+handover.mean | duration | low | mean handover
+    of services that only process prompts: mean time from the first token until the cache has reached the
+    service that generates
+handover.p99 | duration | low | p99 handover
+    time within which 99 % of the caches had
+transfer.mean | duration | low | mean transfer
+    part of the mean handover on the network; the rest waits for room on the other side
+moved | bytes | - | caches moved
+    bytes of caches sent to the service that generates
 mfu | fraction | high | MFU
     model FLOP utilisation: 2 x active parameters x tokens processed over the peak of the ready replicas
     source: PaLM (Chowdhery et al., 2022); attention is left out

@@ -45,16 +45,20 @@ class Call:
         reason: why it did not complete.
         entry: its place in a waiting line, while it waits.
         model: which of the models that its service hosts, "" where it hosts none.
+        cache: of its prompt, where one replica processes it and another one generates (`sim.paas.handover`).
+        moved: seconds between start and finish that the cache was on its way.
         timeout: how long its client waits for it (s); infinite for as long as it takes.
     """
 
     __slots__ = (
         "batch",
+        "cache",
         "enter",
         "entry",
         "finish",
         "id",
         "model",
+        "moved",
         "on_done",
         "priority",
         "reason",
@@ -95,6 +99,8 @@ class Call:
         self.status = IN_FLIGHT
         self.reason = ""
         self.entry: Any = None
+        self.cache: Any = None
+        self.moved = 0.0
         self.timeout = inf
         self.model = ""
 

@@ -36,6 +36,7 @@ from sim.tables import CANCELLED, COMPLETED, FAILED, IN_FLIGHT, REJECTED, TIMEOU
 
 if TYPE_CHECKING:
     from sim.iaas.storage import ObjectStore
+    from sim.paas.handover import Handover
     from sim.paas.hosting import Hosting
     from sim.paas.policies.admission import Admission
     from sim.paas.policies.autoscalers.base import Autoscaler
@@ -100,6 +101,7 @@ class Service:
         busy: batches in service.
         inside: calls in the service.
         replica_set: its replicas.
+        handover: to the service that generates, if this one only processes prompts; set before the run.
     """
 
     def __init__(
@@ -170,6 +172,7 @@ class Service:
         self.held: FifoLine[Call] = FifoLine()
         self.submitted = self.completed = self.rejected = self.timeouts = self.failed = self.cancelled = 0
         self.serving = 0
+        self.handover: Handover | None = None
         self._kernel = ctx.kernel
         self._rows = recorder.table("calls")
         self._scaling_rows = recorder.table("scaling")
@@ -283,6 +286,13 @@ class Service:
 
     def submit(self, call: Call) -> None:
         """Take a call; `call.on_done` is called once when it has left, perhaps before this returns."""
+        if self.handover is None:
+            self.take(call)
+        else:
+            self.handover.submit(call)
+
+    def take(self, call: Call) -> None:
+        """Take a call that is served here and nowhere else."""
         now = self._kernel.now
         call.service = self.name
         call.enter = now
@@ -375,13 +385,20 @@ class Service:
         """Nobody waits for a call any more; whether it leaves, which depends on the engine."""
         if self.cancels == "never" or call.status != IN_FLIGHT:
             return False
+        return self.let_go(call, reason) if self.handover is None else self.handover.cancel(call, reason)
+
+    def let_go(self, call: Call, reason: str, status: str = CANCELLED) -> bool:
+        """Let a call leave that is served here, if it is still here and can be stopped; whether it did."""
         now = self._kernel.now
         if self.held.holds(call.entry):
             self.held.cancel(call.entry)
         elif not any(replica.cancel(call, now) for replica in self.replicas):
             return False
-        self.cancelled += 1
-        self._leave(call, CANCELLED, reason, now)
+        if status == CANCELLED:
+            self.cancelled += 1
+            self._leave(call, CANCELLED, reason, now)
+        else:
+            self.give_up(call, status, reason, now)
         return True
 
     def _leave(self, call: Call, status: str, reason: str, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sim.paas.replica import Replica, ReplicaState
 from sim.tables import TIMEOUT
 
 if TYPE_CHECKING:
+    from sim.paas.handover import Cache, Port
     from sim.paas.service import Service
     from sim.paas.units import Unit
 
@@ -21,15 +23,19 @@ if TYPE_CHECKING:
 class TokenReplica(Replica):
     """Gives calls to its engine; each leaves when its last token is generated.
 
-    A call begins service when its sequence first gets a place in the batch; until then it may time out.
+    A call begins service when its sequence first gets a place in the batch; until then it may time out. Of a
+    call in two legs (`sim.paas.handover`) it processes the prompt, and counts as loaded with it until the
+    cache is gone; or it waits for the cache and generates.
 
     Attributes:
         pending: prompt tokens of the calls that wait for their first place.
+        port: what caches of prompts come and go through, once one has.
     """
 
     __slots__ = (
         "_adapter",
         "_cache",
+        "_caches",
         "_engine",
         "_evicted",
         "_live",
@@ -37,6 +43,7 @@ class TokenReplica(Replica):
         "_patient",
         "_timer",
         "pending",
+        "port",
     )
 
     _engine: Engine | StepwiseEngine
@@ -49,7 +56,9 @@ class TokenReplica(Replica):
         self._timer = 0
         self._cache: PrefixCache | None = None
         self._evicted = 0
+        self._caches: dict[int, Cache] = {}
         self.pending = 0
+        self.port: Port | None = None
 
     def settle(self) -> None:
         """Take note of the node it was bound to, and build the engine for it."""
@@ -85,7 +94,11 @@ class TokenReplica(Replica):
         if len(engine.batch.waiting) >= self._limit:
             self._service.refuse(call, "queue-full", now)
             return
-        sequence = Sequence(call.id, now, call.tokens_in or 1, call.tokens_out or 1, call.priority, call)
+        cache: Cache | None = call.cache
+        if cache is None:
+            sequence = Sequence(call.id, now, call.tokens_in or 1, call.tokens_out or 1, call.priority, call)
+        else:
+            sequence = cache.leg(call, now)
         if self._adapter is not None:
             sequence.adapter = self._adapter(call)
         if self._cache is not None:
@@ -104,13 +117,17 @@ class TokenReplica(Replica):
                 self._kernel.call_at(call.enter + self._timeout, self._expire)
         self.waiting = len(engine.batch.waiting) + 1
         if engine.offer(sequence, now):
-            self._timer += 1
-            self._kernel.call_at(engine.until, self._wake, self._timer)
+            self._look_then()
 
     def feed(self, held: FifoLine[Call], now: float) -> None:
         """Take all the service held back: the engine has a line of its own."""
         while held and len(self._engine.batch.waiting) < self._limit:
             self.offer(held.pop(), now)
+
+    def _look_then(self) -> None:
+        """The engine's present stretch ends at another moment."""
+        self._timer += 1
+        self._kernel.call_at(self._engine.until, self._wake, self._timer)
 
     def _arm(self) -> None:
         """Wake at the end of the engine's present stretch."""
@@ -140,8 +157,36 @@ class TokenReplica(Replica):
             self._kernel.call_at(until, self._wake, number)
         else:
             self._arm()
+        if engine.fetching:
+            self._fetch(engine.fetching)
         if done:
             self._leave(done, now)
+
+    # ------------------------------------------------------------ caches come and go
+
+    def _fetch(self, sequences: list[Sequence]) -> None:
+        """There is room for the caches of these."""
+        for sequence in sequences:
+            sequence.owner.cache.fetch(self, partial(self._fetched, sequence))
+        sequences.clear()
+
+    def _fetched(self, sequence: Sequence) -> None:
+        """The cache of a sequence is here."""
+        call: Call = sequence.owner
+        assert isinstance(self._engine, Engine)
+        if self._live.get(call.id) is sequence:
+            call.cache.release()
+            if self._engine.arrived(sequence, self._kernel.now):
+                self._look_then()
+
+    def release(self, cache: Cache) -> None:
+        """A cache that was made here is not needed here any more."""
+        if self._caches.pop(cache.call.id, None) is not None and cache.sequence is not None:
+            if self._engine.cancel(cache.sequence, self._kernel.now):
+                self._look_then()
+            self._gone()
+
+    # ------------------------------------------------------------ calls begin and end
 
     def _enter(self, sequences: list[Sequence], now: float) -> None:
         """Sequences have their prompts processed; some for the first time."""
@@ -171,6 +216,14 @@ class TokenReplica(Replica):
             evicted = 0
             if cache is not None:
                 evicted, self._evicted = cache.evicted - self._evicted, cache.evicted
+            if call.cache is not None:
+                if sequence.keeps:
+                    call.cache.keep(self, sequence, evicted)
+                    self._caches[call.id] = call.cache
+                    self.load += 1
+                else:
+                    note(call.cache.row(sequence, number, evicted))
+                continue
             note(
                 (
                     call.id,
@@ -250,6 +303,9 @@ class TokenReplica(Replica):
             self.busy = 0
             self._show(now, -1)
         self.load = self.pending = 0
+        caches, self._caches = self._caches, {}
+        for cache in caches.values():
+            cache.lost()
         return calls
 
     def calls(self) -> list[Call]:

@@ -230,7 +230,8 @@ def shown(summary: Json) -> list[str]:
     found += [
         name
         for name in names
-        if name.startswith("services.") and name.endswith((".utilisation", ".replicas"))
+        if name.startswith("services.")
+        and name.endswith((".utilisation", ".replicas", ".batch_use", ".kv_use"))
     ]
     jobs = ("jct.mean", "jct.p99", "wait.mean", "makespan", "utilisation")
     found += [name for name in names if name.startswith("jobs.") and name.removeprefix("jobs.") in jobs]

@@ -414,6 +414,7 @@ def _account(request: Request, call: Call) -> None:
     start = call.start
     if start == start:
         request.queue += start - call.enter
-        request.compute += call.finish - start
+        request.compute += call.finish - start - call.moved
+        request.network += call.moved
     else:
         request.queue += call.finish - call.enter

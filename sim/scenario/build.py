@@ -12,6 +12,7 @@ from itertools import count
 from math import inf, isfinite
 from pathlib import Path
 
+import numpy as np
 from simpy.events import Event
 
 from sim import catalog, registry
@@ -30,6 +31,7 @@ from sim.kernel.recorder import Recorder
 from sim.kernel.streams import RandomStreams
 from sim.paas.autoscaling import keda_jobs
 from sim.paas.autoscaling.disruption import DisruptionBudget
+from sim.paas.handover import Handover, Interconnect
 from sim.paas.jobs import JobClass, Jobs
 from sim.paas.policies.filters import DEFAULT
 from sim.paas.quota.ledger import Ledger
@@ -91,6 +93,7 @@ class Platform:
         sharing = fresh(scenario.platform.sharing)
         self.sharing = None if sharing is None else Sharing(kernel, sharing)
         self.services = {name: _service(self, name) for name in scenario.platform.services}
+        _link_pools(self)
         ids, call_ids = count(), count()
         self.applications = {name: _application(self, name, ids, call_ids) for name in scenario.applications}
         self.jobs = _jobs(self) if scenario.platform.jobs else None
@@ -195,6 +198,7 @@ def _pools(platform: Platform) -> list[NodePool]:
                 pool.labels,
                 tuple(Taint(each.key, each.value, each.effect) for each in pool.taints),
                 carbon,
+                node.network,
             )
             made.append(
                 NodePool(
@@ -323,6 +327,21 @@ def _service(platform: Platform, name: str) -> Service:
     )
 
 
+def _link_pools(platform: Platform) -> None:
+    """Tell the services that only process prompts who goes on."""
+    for name, wanted in platform.scenario.platform.services.items():
+        if wanted.decode is not None:
+            service, decode = platform.services[name], wanted.decode
+            service.handover = Handover(
+                service,
+                platform.services[decode.service],
+                platform.network,
+                Interconnect(decode.bandwidth, decode.local, decode.latency),
+                bytes_per_token=decode.size(service.model),
+                threshold=decode.threshold,
+            )
+
+
 def _scrape(wanted: spec.Scrape | None) -> Scrape | None:
     return None if wanted is None else Scrape(wanted.period, wanted.delay, wanted.missing)
 
@@ -356,8 +375,15 @@ def _future(platform: Platform, service: str, width: float) -> Floats:
         future.Users(name, sum(wanted.users.values()), wanted.arrivals, platform.applications[name].graph)
         for name, wanted in scenario.applications.items()
     ]
-    again = RandomStreams(streams.seed, streams.replication)
-    return future.rates(service, users, again, width, scenario.duration)
+    # A service that generates gets the calls of those that process their prompts.
+    services = scenario.platform.services
+    before = [name for name, each in services.items() if each.decode and each.decode.service == service]
+    rates = [
+        future.rates(name, users, RandomStreams(streams.seed, streams.replication), width, scenario.duration)
+        for name in (service, *before)
+    ]
+    total: Floats = np.sum(rates, axis=0)
+    return total
 
 
 def _application(platform: Platform, name: str, ids: count[int], call_ids: count[int]) -> Application:

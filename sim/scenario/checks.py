@@ -13,6 +13,7 @@ from sim.errors import ScenarioError, did_you_mean
 from sim.paas.policies.autoscalers.learned import Learned
 from sim.paas.policies.autoscalers.learner import Learner
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
+from sim.scenario.decode_checks import check_decode
 from sim.scenario.document import Location
 from sim.scenario.faults import Problem, unknown_name
 from sim.scenario.hosts import check_calls, check_hosts
@@ -35,6 +36,7 @@ def check(scenario: Scenario) -> list[Problem]:
         *_network(scenario),
         *_faults(scenario),
         *_services(scenario),
+        *check_decode(scenario),
         *_jobs(scenario),
         *check_quotas(scenario),
         *_applications(scenario),

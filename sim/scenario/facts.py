@@ -38,6 +38,7 @@ def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, fl
                 "engine": service.engine.policy,
                 "servers": service.engine.servers,
                 "capacity": capacities.get(name),
+                "decode": None if service.decode is None else service.decode.service,
                 "slo": _objective(scenario, name),
             }
             for name, service in scenario.platform.services.items()
@@ -167,7 +168,7 @@ def _objective(scenario: Scenario, service: str) -> dict[str, float] | None:
 
 
 def _engine(scenario: Scenario, name: str) -> dict[str, Any]:
-    """FLOP of a token and FLOP/s of a replica, None where nobody states them; whether it caches prefixes."""
+    """What figures refer to: FLOP of a token, FLOP/s, blocks and places of a replica; None where unknown."""
     service = scenario.platform.services[name]
     pools = scenario.infrastructure.sites[service.site].pools
     offers = [
@@ -178,7 +179,11 @@ def _engine(scenario: Scenario, name: str) -> dict[str, Any]:
     device = service.device or (offers[0].device if offers else None)
     model = catalog.model(service.model) if service.model is not None else None
     peak = catalog.device(device).peak.get(service.precision) if device is not None else None
+    accelerators = service.resources.accelerators
+    known = catalog.device(device) if device is not None else None
     return {
+        "blocks": service.engine.capacity(model, service.precision, known, accelerators),
+        "places": service.engine.max_sequences,
         "flop": None if model is None else 2 * (model.active_parameters or model.parameters),
         "peak": None if peak is None else peak * service.resources.accelerators,
         "prefixes": service.engine.prefix_cache,

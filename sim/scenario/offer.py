@@ -20,6 +20,7 @@ class Offer:
         accelerators: devices, or slices of devices.
         device: what each of these is, None for none.
         slices: how many of them make one device.
+        network: bytes per second of its network card, None where nobody states it.
     """
 
     instance: str
@@ -29,6 +30,7 @@ class Offer:
     accelerators: int
     device: str | None
     slices: int = 1
+    network: float | None = None
 
     @property
     def called(self) -> str:
@@ -42,15 +44,15 @@ def offer(infrastructure: Infrastructure, pool: Pool) -> Offer | None:
     if kind is None and pool.instance in catalog.names("instance"):
         found = catalog.instance(pool.instance)
         accelerators, device = found.accelerators, found.device
-        whole = (found.cpu, found.memory, found.disk)
+        whole, network = (found.cpu, found.memory, found.disk), found.network
     elif kind is not None:
         accelerators, device = kind.accelerators, kind.device
-        whole = (kind.cpu, kind.memory, kind.disk)
+        whole, network = (kind.cpu, kind.memory, kind.disk), kind.network
     else:
         return None
     if pool.slices is None:
-        return Offer(pool.instance, *whole, accelerators, device)
+        return Offer(pool.instance, *whole, accelerators, device, network=network)
     if device is None or pool.slices not in catalog.profiles(device):
         return None
     count = catalog.profiles(device)[pool.slices].count
-    return Offer(pool.instance, *whole, accelerators * count, f"{device}:{pool.slices}", count)
+    return Offer(pool.instance, *whole, accelerators * count, f"{device}:{pool.slices}", count, network)

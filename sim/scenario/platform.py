@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import Field, model_validator
 
 from sim import registry
+from sim.catalog import Model
 from sim.kernel.distribution import Distribution
 from sim.kernel.distributions import Constant
 from sim.paas.policies.filters import DEFAULT as DEFAULT_FILTERS
@@ -295,6 +296,33 @@ class DisruptionBudget(Spec):
         return self
 
 
+class Decode(Spec):
+    """Disaggregation: this service processes prompts, another one generates the other tokens."""
+
+    service: str = Field(description="service that generates; it has replicas, engine and router of its own")
+    threshold: Annotated[int, Ge(0), Le(10_000_000)] = Field(
+        default=0, description="prompts with fewer tokens are processed there too; none unless given"
+    )
+    bandwidth: BytesPerSecond | None = Field(
+        default=None,
+        description="of each replica's connection, over which caches move; unless given, the share of its "
+        "node's network card that goes with its accelerators",
+    )
+    local: BytesPerSecond | None = Field(
+        default=None, description="the same between replicas on one node; as between nodes unless given"
+    )
+    latency: Seconds = Field(
+        default=0.0, description="of each transfer, besides that of links between the sites of the two"
+    )
+    bytes_per_token: Bytes | None = Field(
+        default=None, description="of a cache; of the model's at 16 bits unless given"
+    )
+
+    def size(self, model: Model | None) -> float:
+        """Bytes per token of a cache; 0 where nobody states them."""
+        return self.bytes_per_token or (0.0 if model is None else model.kv_bytes_per_token)
+
+
 class Service(Spec):
     """A deployed model or program: equal replicas behind a router."""
 
@@ -306,6 +334,11 @@ class Service(Spec):
     time: Annotated[Any, PolicyField("time")] = Field(description="how long one batch takes")
     engine: Annotated[Any, PolicyField("engine")] = default_policy(
         "engine", "concurrent", "how calls share a replica"
+    )
+    decode: Decode | None = Field(
+        default=None,
+        description="who generates what this service has processed the prompts of, where language models are "
+        "served apart; this service itself unless given",
     )
     resources: Resources = Field(default=Resources(), description="what one replica occupies")
     placement: Placement = Field(

@@ -16,6 +16,7 @@ def check_reach(scenario: Scenario) -> Iterator[Problem]:
     if any(site not in sites for link in links for site in link.between):
         return
     yield from _store(scenario)
+    yield from _pairs(scenario)
     for name, app in scenario.applications.items():
         yield from _calls(scenario, ("applications", name, "calls"), app)
 
@@ -41,6 +42,18 @@ def _store(scenario: Scenario) -> Iterator[Problem]:
         if service.site in sites and service.site not in reached and _loads(service):
             message = f"no links lead from the storage at {storage.site!r} to {service.site!r}"
             yield Problem(("platform", "services", name, "site"), message)
+
+
+def _pairs(scenario: Scenario) -> Iterator[Problem]:
+    """Caches of prompts go from the service that makes them to the one that generates."""
+    sites, services = scenario.infrastructure.sites, scenario.platform.services
+    for name, service in services.items():
+        target = None if service.decode is None else services.get(service.decode.service)
+        if target is None or service.site not in sites or target.site not in sites:
+            continue
+        if target.site not in _reached(scenario, service.site):
+            message = f"no links lead from {service.site!r} to {target.site!r}, where it runs"
+            yield Problem(("platform", "services", name, "decode", "service"), message)
 
 
 def _loads(service: Service) -> bool:

@@ -31,6 +31,9 @@ class Sequence:
             with it (s): it only generates here. NaN: it begins with its prompt.
         adapter: number of the low-rank adapter it needs; None: none.
         content: what its tokens are, where a prefix cache looks at it; nobody else's unless given.
+        away: whether that cache is still there: the blocks come first, then the cache (`Engine.arrived`).
+        keeps: whether its blocks stay taken when it has ended, until the engine is told to cancel it: its
+            cache is wanted elsewhere.
 
     Attributes:
         generated: tokens generated, up to date while it waits and when it has ended.
@@ -56,6 +59,7 @@ class Sequence:
     __slots__ = (
         "adapter",
         "arrival",
+        "away",
         "base",
         "cached",
         "computed",
@@ -68,6 +72,7 @@ class Sequence:
         "generated",
         "generating",
         "held",
+        "keeps",
         "last",
         "loaded",
         "number",
@@ -95,6 +100,8 @@ class Sequence:
         prefilled: float = NAN,
         adapter: int | None = None,
         content: Content | None = None,
+        away: bool = False,
+        keeps: bool = False,
     ) -> None:
         if prompt < 1 or output < 1:
             raise ValueError(f"sequence {number}: prompt and output must be at least 1 token")
@@ -108,6 +115,8 @@ class Sequence:
         self.start = self.first = self.finish = NAN
         self.last = prefilled
         self.prefilled = prefilled == prefilled
+        self.away = away
+        self.keeps = keeps
         self.preemptions = 0
         self.target = prompt
         self.computed = 0
@@ -135,6 +144,7 @@ class Batch:
     Attributes:
         free: blocks nobody holds.
         running: sequences with a place, by the time they got it.
+        apart: sequences that hold blocks without a place: their caches are on their way here or from here.
         prefilling: those of them whose prompt is not done.
         generating: number of the others.
         step: iterations in which these generated.
@@ -156,6 +166,7 @@ class Batch:
         self.waiting: Waiting = FirstCome() if waiting is None else waiting
         self.cache = cache
         self.running: dict[Sequence, None] = {}
+        self.apart = 0
         self.prefilling: list[Sequence] = []
         self.generating = 0
         self.step = 0
@@ -230,21 +241,37 @@ class Batch:
         self.prefilling.append(sequence)
         return sequence
 
-    def join(self, now: float) -> None:
-        """Give the head of the line a place: its prompt was processed elsewhere."""
+    def reserve(self) -> Sequence:
+        """Give the head of the line its blocks: its prompt was processed elsewhere."""
         sequence = self.waiting.take()
+        sequence.held = self.blocks_for(sequence.prompt - 1)
+        self.free -= sequence.held
+        self.apart += 1
+        return sequence
+
+    def join(self, sequence: Sequence, now: float) -> None:
+        """Give a sequence a place that has its blocks, and its cache in them."""
         sequence.start = now
         sequence.prefilled = False
+        sequence.held = 0
+        self.apart -= 1
         if self.cache is not None:
             sequence.runs = []
             self.cache.fill(sequence, sequence.prompt - 1)
-        self.free -= self.blocks_for(sequence.prompt - 1)
         self.running[sequence] = None
         self._generate(sequence, sequence.prompt, sequence.last)
 
     def remove(self, sequence: Sequence) -> None:
-        """Take out a sequence that has a place, for good."""
-        if sequence.generating:
+        """Take out a sequence that has a place or at least blocks, for good; nothing if it has ended."""
+        if sequence not in self.running:
+            if sequence.held:
+                blocks = sequence.held
+                if sequence.keeps:
+                    blocks = self._released(sequence, blocks, sequence.computed)
+                self.free += blocks
+                sequence.held = 0
+                self.apart -= 1
+        elif sequence.generating:
             sequence.generated = sequence.base + self.step - sequence.prompt
             self.free += self._leave(sequence)
         else:
@@ -301,13 +328,18 @@ class Batch:
         if sequence.generated == sequence.output:
             sequence.finish = now
             del self.running[sequence]
-            self.free += self._released(sequence, sequence.held, sequence.computed)
+            if sequence.keeps:
+                self.apart += 1
+            else:
+                self.free += self._released(sequence, sequence.held, sequence.computed)
+                sequence.held = 0
             return True
         self._generate(sequence, sequence.target + 1, now)
         return False
 
     def _generate(self, sequence: Sequence, tokens: int, since: float) -> None:
         """It has so many tokens, the last of that moment, and generates from now on."""
+        sequence.held = 0
         sequence.base = base = tokens - self.step
         sequence.due = due = self.step + sequence.output - sequence.generated
         sequence.generating = True

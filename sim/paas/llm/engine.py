@@ -8,6 +8,7 @@ engine that steps through every iteration, up to rounding.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf, sqrt
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class Engine:
         iterations: done so far.
         entering: sequences whose prompts are being processed in the present iteration, or that joined it
             with a prompt processed elsewhere.
+        fetching: sequences that have got their blocks and wait for their caches; the caller takes them out.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class Engine:
         self.until = inf
         self.iterations = 0
         self.entering: list[Sequence] = []
+        self.fetching: list[Sequence] = []
+        self._arrived: deque[Sequence] = deque()
         self._number = number
         self._note = self.log.append if note is None else note
         self._form = admission.form
@@ -123,22 +127,33 @@ class Engine:
         if sequence.prefilled:
             self._joins = True
         head = self.batch.waiting.push(sequence)
-        if self._step is None:
-            changed = self.until != now
-            self.until = now
-            return changed
-        return head and self._cut(now)
+        return head and self._interrupt(now)
+
+    def arrived(self, sequence: Sequence, now: float) -> bool:
+        """The cache of a sequence is here that was in `fetching`; whether `until` has changed by that."""
+        self._arrived.append(sequence)
+        return self._interrupt(now)
 
     def cancel(self, sequence: Sequence, now: float) -> bool:
-        """Take out a sequence that was offered and has not ended; whether `until` has changed by that.
+        """Take out a sequence that has not ended, or keeps its blocks; whether `until` has changed by that.
 
-        One that waits leaves at once, one that has a place when the present iteration ends.
+        One that waits leaves at once, one that has blocks when the present iteration ends.
         """
         batch = self.batch
-        if sequence in batch.running:
+        if sequence.held or sequence in batch.running:
+            if sequence in self._arrived:
+                self._arrived.remove(sequence)
             self._leaving.append(sequence)
-            return self._cut(now)
+            return self._interrupt(now)
         return batch.waiting.cancel(sequence) and self._step is not None and self._cut(now)
+
+    def _interrupt(self, now: float) -> bool:
+        """Look again when the iteration under way ends, or at once without one; whether `until` changed."""
+        if self._step is not None:
+            return self._cut(now)
+        changed = self.until != now
+        self.until = now
+        return changed
 
     def _cut(self, now: float) -> bool:
         """End the stretch with the iteration under way; whether that is earlier."""
@@ -203,8 +218,7 @@ class Engine:
                         done.append(sequence)
         if self._leaving:
             for sequence in self._leaving:
-                if sequence in batch.running:
-                    batch.remove(sequence)
+                batch.remove(sequence)
             self._leaving.clear()
         self._begin(now)
         return done
@@ -263,7 +277,12 @@ class Engine:
                 if self._joins:
                     self._join(now)
             else:
-                raise RuntimeError("no iteration can be formed although sequences wait")
+                if not batch.apart:
+                    raise RuntimeError("no iteration can be formed although sequences wait")
+                # Caches on their way hold the blocks.
+                self._step = None
+                self.until = inf
+                return
             generating = batch.generating if step.generates else 0
         self._step = step
         self._began = now
@@ -312,13 +331,23 @@ class Engine:
     def _join(self, now: float) -> None:
         """Let those begin whose prompts were processed elsewhere, while there is room."""
         batch = self.batch
-        waiting = batch.waiting
-        while waiting and len(batch.running) < self._places:
+        waiting, arrived = batch.waiting, self._arrived
+        while arrived and len(batch.running) < self._places:
+            self._enter(arrived.popleft(), now)
+        while waiting:
             head = waiting.head()
             if not head.prefilled or batch.blocks_for(head.prompt) > batch.free:
                 return
-            batch.join(now)
-            self.entering.append(head)
+            if head.away:
+                self.fetching.append(batch.reserve())
+            elif len(batch.running) < self._places:
+                self._enter(batch.reserve(), now)
+            else:
+                return
+
+    def _enter(self, sequence: Sequence, now: float) -> None:
+        self.batch.join(sequence, now)
+        self.entering.append(sequence)
 
 
 def simulate(engine: Engine | StepwiseEngine, sequences: Iterable[Sequence]) -> list[Sequence]:

@@ -48,6 +48,7 @@ class StepwiseEngine:
             idle.
         iterations: done so far.
         entering: sequences whose prompts came into iterations just formed.
+        fetching: none; caches do not come from elsewhere.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class StepwiseEngine:
         self.until = inf
         self.iterations = 0
         self.entering: list[Sequence] = []
+        self.fetching: list[Sequence] = []
         self._rule = admission
         self._pick = picker(admission)
         self._rests = not isinstance(admission, ChunkedPrefill)

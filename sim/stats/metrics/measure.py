@@ -36,5 +36,9 @@ def measure(outcome: Outcome) -> dict[str, float]:
         tokens_out, tokens_in = found.get("total.tokens_out", 0.0), found.get("total.tokens_in", 0.0)
         for name, count in (("", tokens_out), ("_in", tokens_in), ("_all", tokens_in + tokens_out)):
             found[f"total.cost_per_million_tokens{name}"] = ratio(found["total.cost"], count / 1e6)
+        accelerators = found["total.accelerator_hours"] * 3600 / view.length if view.length else 0.0
+        for app in view.facts.get("chats", {}):
+            goodput = found.get(f"apps.{app}.goodput", float("nan"))
+            found[f"apps.{app}.goodput_per_accelerator"] = ratio(goodput, accelerators)
         found["total.energy_per_token"] = ratio(found["total.energy"], tokens_out)
     return found

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.paas.llm.gaps import Gaps
-from sim.stats.quantiles import of_sorted
+from sim.stats.quantiles import of_sorted, quantile
 from sim.stats.steps import integral
 from sim.stats.view import Mask, View, average, equals, ratio
 
@@ -43,6 +43,8 @@ def measure(view: View) -> dict[str, float]:
         numbers = _sequences(view, name) | _iterations(view, name, facts)
         if facts.get("prefixes"):
             numbers |= _prefixes(view, name)
+        if view.facts["services"][name].get("decode"):
+            numbers |= _transfers(view, name)
         generated += numbers["tokens_out"] * view.length
         given += float(np.sum(view.numbers("sequences", "prompt")[_begun(view, name)]))
         found |= {f"services.{name}.{metric}": value for metric, value in numbers.items()}
@@ -176,12 +178,13 @@ def _iterations(view: View, name: str, facts: dict[str, float | None]) -> dict[s
     rows = _stretches(view, name)
     prompts = float(np.sum(view.numbers("iterations", "prompts")[rows]))
     outputs = float(found.count + np.count_nonzero(_begun(view, name)))
-    blocks = view.numbers("iterations", "blocks")[rows]
+    blocks = view.numbers("iterations", "blocks")[rows].astype(float)
     took = found.first * found.iterations + found.slope * (found.iterations * (found.iterations - 1) / 2)
     # Rows that only tell the longer gap of a few sequences name no blocks.
     own = blocks > 0
     ready = integral(view.steps(f"paas/{name}/ready"), view.start, view.end)
     flop, peak = facts["flop"], facts["peak"]
+    held = float(np.dot(blocks[own], took[own]))
     return {
         "itl.mean": found.mean(),
         "itl.p50": found.quantile(0.5),
@@ -189,6 +192,43 @@ def _iterations(view: View, name: str, facts: dict[str, float | None]) -> dict[s
         "itl.max": found.quantile(1.0),
         "tokens_in": ratio(prompts, view.length),
         "tokens_out": ratio(outputs, view.length),
-        "kv_blocks": ratio(float(np.dot(blocks[own], took[own])), float(np.sum(took[own]))),
+        "kv_blocks": ratio(held, float(np.sum(took[own]))),
+        "kv_use": ratio(held, (facts.get("blocks") or 0.0) * ready),
+        "batch_use": ratio(generating_seconds(view, rows, took), (facts.get("places") or 0.0) * ready),
         "mfu": ratio(flop * (prompts + outputs), peak * ready) if flop and peak else float("nan"),
+    }
+
+
+def generating_seconds(view: View, rows: NDArray[np.int64], took: Floats) -> float:
+    """Seconds that sequences spent in iterations which gave them a token, added up.
+
+    Those whose gap began before the first iteration of a stretch stand in rows of their own before it, with
+    their longer gap: they count with that iteration, in which the rows end.
+    """
+    replica, time, first, sequences, blocks = (
+        view.numbers("iterations", name)[rows] for name in ("replica", "time", "first", "sequences", "blocks")
+    )
+    own = blocks > 0
+    order = np.lexsort((np.arange(len(rows)), replica))
+    # The stretch after each row, of the same replica or of none.
+    after = np.where(own[order], np.arange(len(rows)), len(rows))
+    after = np.minimum.accumulate(after[::-1])[::-1]
+    late = ~own[order] & (after < len(rows))
+    row, stretch = order[late], order[after[late]]
+    together = np.isclose(time[row] + first[row], time[stretch] + first[stretch], rtol=1e-12, atol=1e-9)
+    row, stretch = row[together], stretch[together]
+    return float(np.dot(took[own], sequences[own])) + float(np.dot(first[stretch], sequences[row]))
+
+
+def _transfers(view: View, name: str) -> dict[str, float]:
+    """Caches of a service that left it, by the moment of the first token."""
+    mine = equals(view.text("transfers", "service"), name) & view.inside("transfers", "first")
+    first, began, ended, size = (
+        view.numbers("transfers", column)[mine] for column in ("first", "began", "ended", "bytes")
+    )
+    return {
+        "handover.mean": average(ended - first),
+        "handover.p99": quantile(ended - first, 0.99),
+        "transfer.mean": average(ended - began),
+        "moved": float(np.sum(size)),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -153,3 +155,67 @@ def test_a_prompt_processed_elsewhere():
     (one,) = simulate(engine, [Sequence(0, 1.0, 5, 2, prefilled=0.0)])
     assert (one.start, one.finish, one.generated) == (1.0, 16.0, 2)
     assert engine.log.gaps().mean() == 8.0
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 0.1),
+            st.integers(2, 40),
+            st.integers(1, 60),
+            st.sampled_from(["whole", "away", "keeps"]),
+            st.floats(0.001, 0.3),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(30, 80),
+)
+def test_caches_that_come_and_go(rule, work, blocks):
+    """Some wait for their caches with their blocks, some keep theirs: as in the engine that steps."""
+
+    def served(times):
+        engine = Engine(rule, times, blocks, block_size=SIZE)
+        delays, events, done, clock = {}, [], [], 0.0
+        for number, (gap, prompt, output, kind, delay) in enumerate(work):
+            clock += gap
+            delays[number] = delay
+            away, keeps = kind == "away", kind == "keeps"
+            output = 1 if keeps else output
+            moment = clock - 0.01 if away else np.nan
+            came = Sequence(number, clock, prompt, output, prefilled=moment, away=away, keeps=keeps)
+            if not engine.refusal(came):
+                heappush(events, (clock, number, engine.offer, came))
+        while events or engine.until < np.inf:
+            if not events or engine.until < events[0][0]:
+                now = engine.until
+                ended = engine.proceed(now)
+                for sequence in engine.fetching:
+                    heappush(
+                        events, (now + delays[sequence.number], sequence.number, engine.arrived, sequence)
+                    )
+                engine.fetching.clear()
+                for sequence in ended:
+                    if sequence.keeps:
+                        heappush(
+                            events, (now + delays[sequence.number], sequence.number, engine.cancel, sequence)
+                        )
+                done += ended
+            else:
+                now, _, act, sequence = heappop(events)
+                act(sequence, now)
+        batch = engine.batch
+        assert (batch.free, batch.apart, batch.context, len(batch.waiting)) == (blocks, 0, 0, 0)
+        return {each.number: each for each in done}, engine.log.gaps()
+
+    jumped, gaps = served(TIMES)
+    stepped, each = served(FunctionSteps(TIMES.seconds))
+    assert jumped.keys() == stepped.keys()
+    for number, sequence in jumped.items():
+        assert sequence.finish == pytest.approx(stepped[number].finish, rel=1e-9)
+        assert sequence.preemptions == stepped[number].preemptions
+    assert gaps.count == each.count
+    if gaps.count:
+        assert gaps.mean() == pytest.approx(each.mean(), rel=1e-9)

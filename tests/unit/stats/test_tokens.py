@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from sim.paas.llm import Engine, LinearSteps, PrefillFirst, Sequence, simulate
 from sim.scenario.build import build
 from sim.scenario.load import loads
 from sim.stats.metrics.measure import measure
+from sim.stats.metrics.tokens import generating_seconds
 from sim.stats.series import binned
+from sim.tables import columns
 
 #: A prompt of 4 tokens takes 2 s, each further token 1 s: an answer of 3 tokens is there after 4 s.
 FILE = """
@@ -96,6 +101,10 @@ def test_every_metric_of_a_periodic_chat():
     assert found["services.llm.mfu"] == pytest.approx(
         facts["flop"] * 7 * count / facts["peak"] / length, rel=1e-6
     )
+    # A block of 16 tokens for 4 s a call; 2 s from the first token to the last.
+    assert found["services.llm.kv_use"] == pytest.approx(4 * count / (facts["blocks"] * length), rel=1e-6)
+    assert found["services.llm.batch_use"] == pytest.approx(2 * count / (facts["places"] * length), rel=1e-6)
+    assert found["apps.chat.goodput_per_accelerator"] == pytest.approx(found["apps.chat.goodput"], rel=1e-6)
     curves = binned(outcome)
     assert set(curves["services"]["llm"]["itl"]) == {1.0}
     assert set(curves["apps"]["chat"]["ttft"]) == {3.0}
@@ -121,3 +130,17 @@ def test_an_answer_of_one_token_has_no_further_ones():
     assert math.isnan(found["apps.chat.tpot.mean"])
     assert math.isnan(found["services.llm.itl.mean"])
     assert found["apps.chat.slo_met"] == 1.0
+
+
+def test_who_waits_for_others_prompts_does_not_generate():
+    """Prompts first, of 2 s: A generates from 2 to 3 and, behind B's prompt, from 5 to 8; B from 5 to 7."""
+    engine = Engine(PrefillFirst(), LinearSteps(base=1.0, per_prompt_token=0.25), 100)
+    ended = simulate(engine, [Sequence(0, 0.0, 4, 5), Sequence(1, 2.5, 4, 3)])
+    assert sorted(sequence.finish for sequence in ended) == [7.0, 8.0]
+    table = dict(zip(columns("iterations"), zip(*engine.log, strict=True), strict=True))
+    view = SimpleNamespace(numbers=lambda _, name: np.array(table[name], float))
+    gaps = engine.log.gaps()
+    took = gaps.first * gaps.iterations + gaps.slope * (gaps.iterations * (gaps.iterations - 1) / 2)
+    assert generating_seconds(view, np.arange(len(engine.log)), took) == pytest.approx(1 + 3 + 2)
+    # From the first token to the last it was 6 s and 2 s.
+    assert gaps.mean() * gaps.count == pytest.approx(8.0)

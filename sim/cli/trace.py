@@ -1,8 +1,9 @@
-"""`stratus trace`: what is in a trace of training jobs, and the same in the plain format."""
+"""`stratus trace`: what is in a trace of training jobs or of requests, and the same in the plain format."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -19,8 +20,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _formats() -> list[str]:
     from sim.saas.jobtraces.formats import FormatName
+    from sim.saas.requestsummary import FORMATS
 
-    return list(get_args(FormatName))
+    return [*get_args(FormatName), *FORMATS]
+
+
+def _of_requests(file: Path, form: str) -> str | None:
+    """The format of a trace of requests; None: it is one of jobs."""
+    from sim.saas.requestsummary import FORMATS, told
+
+    if form == "auto":
+        return told(file)
+    return form if form in FORMATS else None
 
 
 class _Format(click.ParamType):  # type: ignore[type-arg]
@@ -74,10 +85,11 @@ def _reading(on_bad_row: str) -> Callable[[F], F]:
 @click.group("trace")
 @common
 def trace_command(plugins: tuple[Path, ...]) -> None:
-    """Inspect, convert and generate traces of training jobs.
+    """Inspect, convert and generate traces of training jobs and of requests.
 
-    Formats: philly, philly-csv, pai-v2020, pai-v2020-sample, openb-v2023, dlrm-v2025, spot-v2026, helios,
-    acme, swf, gavel, plain; each may be packed by gzip.
+    Formats of jobs: philly, philly-csv, pai-v2020, pai-v2020-sample, openb-v2023, dlrm-v2025, spot-v2026,
+    helios, acme, swf, gavel, plain. Of requests: azure-llm, burstgpt, vidur, mooncake, llmservingsim, csv,
+    servegen. Each may be packed by gzip.
     """
 
 
@@ -94,7 +106,21 @@ def inspect_command(
     as_json: bool,
     plugins: tuple[Path, ...],
 ) -> None:
-    """Say what is in a trace: jobs, bad rows, arrivals, sizes, durations, tenants, how the jobs ended."""
+    """Say what is in a trace: jobs, bad rows, arrivals, sizes, durations, tenants, how the jobs ended.
+
+    Of requests: rate, burstiness, the grain of its clock and the lengths of prompts and answers.
+    """
+    requests = None if columns else _of_requests(file, form)
+    if requests is not None:
+        from sim.cli.requesting import show as show_requests
+        from sim.saas.requestsummary import inspect as inspect_requests
+
+        said = inspect_requests(file, requests)
+        if as_json:
+            out_json({"version": 1, **said})
+        else:
+            show_requests(said, console())
+        return
     from sim.cli.tracing import show
     from sim.saas.jobtraces.summary import inspect
 
@@ -107,6 +133,11 @@ def inspect_command(
 
 @trace_command.command("convert")
 @_reading("stop")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of what is drawn.")
+@click.option("--rate", help="Of requests: such as 5/s, in place of the file's times.")
+@click.option(
+    "--spread", default="0s", show_default=True, help="Of requests: the grain of a coarse clock, undone."
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file; else to stdout.")
 @common
 def convert_command(
@@ -115,10 +146,29 @@ def convert_command(
     on_bad_row: str,
     columns: tuple[str, ...],
     throughputs: Path | None,
+    seed: int,
+    rate: str | None,
+    spread: str,
     output: Path | None,
     plugins: tuple[Path, ...],
 ) -> None:
-    """Write a trace as plain CSV, in the order of the arrivals."""
+    """Write a trace as plain CSV, in the order of the arrivals.
+
+    Requests of ServeGen's clients are drawn, with --seed.
+    """
+    requests = None if columns else _of_requests(file, form)
+    if requests is not None:
+        from sim.saas.requestsummary import blocks
+
+        found = blocks(
+            file,
+            requests,
+            seed,
+            _quantity("rate", rate, "rate"),
+            _quantity("spread", spread, "duration") or 0.0,
+        )
+        _requests_written(found, output)
+        return
     from sim.saas.jobtraces.ordering import ordered
 
     trace = _trace(file, form, on_bad_row, columns, throughputs)
@@ -133,7 +183,13 @@ def convert_command(
 @trace_command.command("generate")
 @click.argument("preset")
 @click.option(
-    "--jobs", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="How many."
+    "--jobs",
+    "--requests",
+    "count",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="How many.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of all that is random."
@@ -144,10 +200,10 @@ def convert_command(
 def generate_command(
     preset: str, count: int, seed: int, rate: str | None, output: Path | None, plugins: tuple[Path, ...]
 ) -> None:
-    """Draw jobs from PRESET, fitted to a real cluster, and write them as plain CSV.
+    """Draw jobs or requests from PRESET, fitted to a real trace, and write them as plain CSV.
 
-    Those of `stratus list presets` that are of jobs will do: philly, helios, pai-v2020, acme-seren,
-    acme-kalos, gavel.
+    Any of `stratus list presets` will do: jobs of philly, helios and so on, requests of azure-llm-conv,
+    mooncake-conversation and so on.
     """
     from itertools import islice
 
@@ -155,20 +211,35 @@ def generate_command(
     from sim.errors import did_you_mean
     from sim.kernel.streams import RandomStreams
     from sim.saas.jobtraces.synthetic import jobs
-    from sim.units import parse
 
-    known = [name for name in catalog.names("preset") if catalog.preset(name).kind == "jobs"]
+    known = catalog.names("preset")
     if preset not in known:
-        raise UsageError(f"no preset of jobs is called {preset!r}{did_you_mean(preset, known)}")
+        raise UsageError(f"no preset is called {preset!r}{did_you_mean(preset, known)}")
     card = catalog.preset(preset)
-    try:
-        mean = card.rate if rate is None else parse(rate, "rate")
-    except ValueError as error:
-        raise UsageError(f"--rate: {error}") from None
+    mean = card.rate if rate is None else _quantity("rate", rate, "rate")
     if mean is None or not mean > 0:
         raise UsageError(f"{preset} needs a rate above 0: give one, such as --rate 30/h")
+    if card.kind != "jobs":
+        from sim.saas.policies.recorded import Preset
+
+        drawn = RandomStreams(seed).stream(f"saas/requests/{preset}")
+        _requests_written(Preset(preset, mean).blocks(drawn, 1, inf), output, count)
+        return
     rng = RandomStreams(seed).stream(f"saas/jobtraces/{preset}")
     _written(islice(jobs(card, rng, mean), count), output)
+
+
+def _quantity(option: str, text: str | None, dimension: str) -> float | None:
+    """The value of an option with a unit."""
+    from sim.units import parse
+
+    try:
+        value = None if text is None else parse(text, dimension)
+    except ValueError as error:
+        raise UsageError(f"--{option}: {error}") from None
+    if value is not None and not 0 <= value < inf:
+        raise UsageError(f"--{option}: expected 0 or more, got {text}")
+    return value
 
 
 def _trace(file: Path, form: str, on_bad_row: str, columns: tuple[str, ...], table: Path | None) -> Trace:
@@ -189,14 +260,26 @@ def _trace(file: Path, form: str, on_bad_row: str, columns: tuple[str, ...], tab
 
 
 def _written(jobs: Any, output: Path | None) -> None:
-    """Write jobs as plain CSV; a file appears when it is complete."""
+    """Write jobs as plain CSV."""
+    from sim.saas.jobtraces.plain import write
+
+    _complete(lambda file: write(jobs, file), output, "job")
+
+
+def _requests_written(blocks: Any, output: Path | None, most: int | None = None) -> None:
+    """Write requests as plain CSV, at most so many."""
+    from sim.saas.requestsummary import write
+
+    _complete(lambda file: write(blocks, file, most), output, "request")
+
+
+def _complete(write: Callable[[Any], int], output: Path | None, noun: str) -> None:
+    """Write to stdout, or to a file that appears when it is complete."""
     import sys
     import tempfile
 
-    from sim.saas.jobtraces.plain import write
-
     if output is None:
-        write(jobs, sys.stdout)
+        write(sys.stdout)
         return
     try:
         with tempfile.NamedTemporaryFile(
@@ -204,7 +287,7 @@ def _written(jobs: Any, output: Path | None) -> None:
         ) as file:
             partial = Path(file.name)
             try:
-                count = write(jobs, file)
+                count = write(file)
                 file.close()
                 partial.replace(output)
             except BaseException:
@@ -213,4 +296,4 @@ def _written(jobs: Any, output: Path | None) -> None:
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}") from None
     out(str(output))
-    note(f"{count} job{'' if count == 1 else 's'}")
+    note(f"{count} {noun}{'' if count == 1 else 's'}")

@@ -31,7 +31,8 @@ from typing import Any, Literal, NamedTuple, TextIO
 import numpy as np
 
 from sim.errors import Fault, ScenarioError, did_you_mean
-from sim.saas.blocks import Block, Columns, Floats
+from sim.saas.blocks import Block, Columns
+from sim.saas.jobtraces.source import head, opened
 
 Format = Literal["auto", "azure-llm", "burstgpt", "vidur", "mooncake", "llmservingsim", "csv"]
 
@@ -44,7 +45,8 @@ MANY = 20
 #: Bytes of one line of JSON.
 LONGEST = 4_000_000
 
-_EXTRA = ("tokens_in", "tokens_out", "send", "reply", "work")
+#: Columns of the plain format besides the time.
+PLAIN = ("tokens_in", "tokens_out", "send", "reply", "work")
 _WHOLE = ("tokens_in", "tokens_out")
 
 
@@ -101,13 +103,13 @@ def ticks(stamp: str) -> int:
     return seconds * _TICKS + int((match[7] or "").ljust(7, "0"))
 
 
-def scan(path: str | Path, form: Format = "auto") -> Summary:
-    """Read a whole trace and say what is in it.
+def scan(path: str | Path, form: Format = "auto", keep: Mapping[str, str] | None = None) -> Summary:
+    """Read a whole trace, or the rows that have these texts in these columns, and say what is in it.
 
     Raises:
         ScenarioError: the file is wrong; up to twenty faults, each with its line.
     """
-    reader = _Reader(Path(path), form)
+    reader = _Reader(Path(path), form, keep)
     rows, first, last = 0, 0.0, 0.0
     for block in reader.blocks():
         first = float(block.times[0]) if not rows else first
@@ -116,20 +118,26 @@ def scan(path: str | Path, form: Format = "auto") -> Summary:
     return Summary(reader.format, rows, first, last, tuple(reader.names), reader.timed)
 
 
-def read(path: str | Path, form: Format = "auto") -> Iterator[Block]:
+def read(path: str | Path, form: Format = "auto", keep: Mapping[str, str] | None = None) -> Iterator[Block]:
     """Yield a trace in blocks of up to `CHUNK` rows; times are the file's own, in seconds.
+
+    Args:
+        path: the file, plain or packed by gzip.
+        form: its format.
+        keep: column of the file -> text that a row must have there.
 
     Raises:
         ScenarioError: the file is wrong; the faults of the first chunk that has any.
     """
-    return _Reader(Path(path), form).blocks()
+    return _Reader(Path(path), form, keep).blocks()
 
 
 class _Reader:
     """One pass over one file."""
 
-    def __init__(self, path: Path, form: Format) -> None:
+    def __init__(self, path: Path, form: Format, keep: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self._keep = dict(keep or {})
         self.format: str = form
         self.names: list[str] = []
         self.timed = True
@@ -138,20 +146,15 @@ class _Reader:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows; raise once all faults of a chunk are known."""
-        try:
-            # Bytes that are not UTF-8 become a field that is not a number, and so a fault with a line.
-            with self.path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-                lines = self.format in _LINES or (self.format == "auto" and self._braced(file))
-                yield from self._lines(file) if lines else self._parse(csv.reader(file))
-        except OSError as error:
-            fault = Fault(str(self.path), 0, 0, "", f"cannot be read: {error.strerror}")
-            raise ScenarioError([fault]) from None
-
-    def _braced(self, file: TextIO) -> bool:
-        """Whether a file begins as a JSON object does."""
-        begin = file.read(512)
-        file.seek(0)
-        return begin.lstrip().startswith("{")
+        lines = self.format in _LINES or (
+            self.format == "auto" and head(self.path)[:512].lstrip().startswith("{")
+        )
+        # Bytes that are not UTF-8 become a field that is not a number, and so a fault with a line.
+        with opened(self.path) as file:
+            if lines and self._keep:
+                self._fail(0, "`keep` is for files with columns, not for lines of JSON")
+                raise ScenarioError(self._faults)
+            yield from self._lines(file) if lines else self._parse(csv.reader(file))
 
     def _lines(self, file: TextIO) -> Iterator[Block]:
         """The rows of a file of JSON lines."""
@@ -241,6 +244,7 @@ class _Reader:
         header = [name.strip() for name in header]
         place, places, time_of = self._columns(header)
         width, last, count = len(header), 0.0, 0
+        kept = [(header.index(name), text) for name, text in self._keep.items()]
         times: list[float] = []
         columns: list[list[float]] = [[] for _ in self.names]
         kinds: list[Callable[[str], float]] = [int if name in _WHOLE else float for name in self.names]
@@ -249,6 +253,8 @@ class _Reader:
                 continue
             if len(row) != width:
                 self._fail(self._line, f"expected {width} columns as in the header, got {len(row)}")
+                continue
+            if kept and any(row[at].strip() != text for at, text in kept):
                 continue
             moment = time_of(row[place].strip()) if self.timed else float(count + len(times))
             if moment < last:
@@ -271,7 +277,7 @@ class _Reader:
         if times or self._faults:
             yield self._block(times, columns)
         elif not count:
-            self._fail(1, "the file has a header and no rows")
+            self._fail(1, "no row is to be kept" if kept else "the file has a header and no rows")
             raise ScenarioError(self._faults)
 
     def _block(self, times: list[float], columns: list[list[float]]) -> Block:
@@ -308,15 +314,18 @@ class _Reader:
         faults = [name for name in wanted if name not in header]
         for name in faults:
             self._fail(self._line, f'no column "{name}"; expected {_expected(self.format)}')
+        for name in self._keep:
+            if name not in header:
+                self._fail(self._line, f'keep: no column "{name}"{did_you_mean(name, header)}')
         doubled = [name for name in dict.fromkeys(header) if header.count(name) > 1]
         for name in doubled:
             self._fail(self._line, f'column "{name}" stands twice in the header')
-        unknown = [name for name in header if name not in ("time_s", *_EXTRA)] if plain else []
+        unknown = [name for name in header if name not in ("time_s", *PLAIN)] if plain else []
         for name in () if faults else unknown:
-            self._fail(self._line, f'unknown column "{name}"{did_you_mean(name, ("time_s", *_EXTRA))}')
+            self._fail(self._line, f'unknown column "{name}"{did_you_mean(name, ("time_s", *PLAIN))}')
         if self._faults:
             raise ScenarioError(self._faults)
-        named = {name: name for name in _EXTRA if name in header} if plain else form.columns
+        named = {name: name for name in PLAIN if name in header} if plain else form.columns
         self.names = list(named.values())
         place = header.index(form.time) if self.timed else 0
         stamped = self.format == "azure-llm"
@@ -352,45 +361,22 @@ class _Reader:
             raise ScenarioError(self._faults)
 
 
+def told(text: str) -> str | None:
+    """The format of a trace of requests that begins with this text; None: it is no such trace."""
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    if first.startswith("{"):
+        return next((name for name, form in _LINES.items() if f'"{form.time}"' in first), None)
+    header = [name.strip() for name in first.split(",")]
+    for name, form in _FORMS.items():
+        if form.time in header or (form.columns and form.columns.keys() <= set(header)):
+            return name
+    return None
+
+
 def _expected(form: str) -> str:
     every = _FORMS | _LINES
     if form in every and form != "csv":
         return ",".join((every[form].time, *every[form].columns))
-    plain = "time_s and any of " + ", ".join(_EXTRA)
+    plain = "time_s and any of " + ", ".join(PLAIN)
     others = ", ".join(_expected(name) for name in _FORMS if name != "csv")
     return plain if form == "csv" else f"{others} or {plain}"
-
-
-def clip(blocks: Iterator[Block], start: float, length: float | None) -> Iterator[Block]:
-    """The part of a trace from `start` for `length` seconds (None: to its end), its begin being time 0."""
-    end = float("inf") if length is None else start + length
-    for block in blocks:
-        first, last = np.searchsorted(block.times, (start, end))
-        if first < last:
-            columns = {name: values[first:last] for name, values in block.columns.items()}
-            yield Block(block.times[first:last] - start, columns)
-        if last < len(block.times):
-            return
-
-
-def thin(blocks: Iterator[Block], rng: np.random.Generator, share: float) -> Iterator[Block]:
-    """Each request of a trace with probability `share`, independently."""
-    for block in blocks:
-        kept = rng.random(len(block.times)) < share
-        if kept.any():
-            yield Block(block.times[kept], {name: values[kept] for name, values in block.columns.items()})
-
-
-def timed(blocks: Iterator[Block], rng: np.random.Generator, rate: float) -> Iterator[Block]:
-    """The rows of a trace as a Poisson process of a rate, whatever times they have."""
-    last = 0.0
-    for block in blocks:
-        times = last + np.cumsum(rng.exponential(1 / rate, len(block.times)))
-        last = float(times[-1])
-        yield Block(times, block.columns)
-
-
-def shift(block: Block, factor: float, offset: float) -> Block:
-    """A block whose times are multiplied, then moved."""
-    times: Floats = block.times * factor + offset
-    return Block(times, block.columns)

@@ -15,6 +15,7 @@ from sim.saas.jobtraces.ledger import OnBadRow
 from sim.saas.policies.counted import FunctionTrace, RateTrace
 from sim.saas.policies.jobs import JobPreset, JobTrace
 from sim.saas.policies.recorded import Trace
+from sim.saas.policies.servegen import ServeGen
 from sim.saas.policies.weekly import Weekly
 from sim.saas.traces import Format, scan
 from sim.scenario.document import Location
@@ -35,11 +36,13 @@ def check_arrivals(at: Location, arrivals: object) -> Iterator[Problem]:
         yield from _preset((*at, key), getattr(arrivals, key), getattr(arrivals, "rate", None))
     if isinstance(arrivals, Weekly) and arrivals.preset in catalog.names("preset"):
         yield from _curve((*at, "preset"), str(arrivals.preset))
-    if isinstance(arrivals, RateTrace | FunctionTrace):
+    if isinstance(arrivals, RateTrace | FunctionTrace | ServeGen):
         for name, fault in _counts(arrivals):
             yield Problem((*at, name), str(fault))
     if isinstance(arrivals, Trace) and arrivals.file is not None:
-        faults, timed = _requests(arrivals.file, arrivals.format, _state(arrivals.file))
+        faults, timed = _requests(
+            arrivals.file, arrivals.format, tuple(sorted(arrivals.keep.items())), _state(arrivals.file)
+        )
         for fault in faults:
             yield Problem((*at, "file"), str(fault))
         if not timed and arrivals.rate is None:
@@ -113,7 +116,7 @@ def _curve(at: Location, name: str) -> Iterator[Problem]:
         yield Problem(at, f"{name!r} has no daily curve; these have: {', '.join(known)}")
 
 
-def _counts(arrivals: RateTrace | FunctionTrace) -> Iterator[tuple[str, Fault]]:
+def _counts(arrivals: RateTrace | FunctionTrace | ServeGen) -> Iterator[tuple[str, Fault]]:
     """What is wrong in the files of a process that counts, each with the setting that names the file."""
     try:
         arrivals.load()
@@ -130,13 +133,15 @@ def _state(file: str) -> tuple[int, int]:
 
 
 @cache
-def _requests(file: str, form: Format, state: tuple[int, int]) -> tuple[Sequence[Fault], bool]:
+def _requests(
+    file: str, form: Format, keep: tuple[tuple[str, str], ...], state: tuple[int, int]
+) -> tuple[Sequence[Fault], bool]:
     """What is wrong in a trace, and whether its rows have times.
 
     It is read once for all variants of a study, and again when the file changed.
     """
     try:
-        return (), scan(file, form).timed
+        return (), scan(file, form, dict(keep)).timed
     except ScenarioError as error:
         return error.faults, True
 

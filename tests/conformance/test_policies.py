@@ -34,6 +34,7 @@ EXAMPLES = {
     "distribution/lognormal": {"mean": 1, "cv": 1},
     "distribution/normal": {"mean": 1, "cv": 0.1},
     "distribution/pareto": {"mean": 1, "shape": 3},
+    "distribution/preset": {"name": "azure-llm-conv", "of": "tokens_in", "scale": 0.001},
     "distribution/uniform": {"low": 0.5, "high": 1.5},
     "distribution/weibull": {"mean": 1, "shape": 2},
     "engine/continuous-batch": {"blocks": 1000, "steps": {"policy": "linear", "base": "10ms"}},
@@ -57,6 +58,7 @@ ELSEWHERE = {
     "arrivals/job-preset",
     "arrivals/job-trace",
     "arrivals/rate-trace",
+    "arrivals/servegen",
 }
 
 ALL = [f"{kind}/{name}" for kind in registry.kinds() for name in registry.names(kind)]

@@ -12,7 +12,7 @@ from annotated_types import Ge, Gt
 
 from sim import catalog
 from sim.registry import policy
-from sim.saas import traces
+from sim.saas import retiming
 from sim.saas.blocks import Block, Columns, Floats, level
 from sim.saas.jobtraces import gavel, plain, replay, synthetic
 from sim.saas.jobtraces.formats import FormatName, Trace
@@ -96,9 +96,9 @@ class JobTrace:
                 first = float(block.times[0]) if not rows else first
                 last = float(block.times[-1])
                 rows += len(block.times)
-                moved = traces.shift(block, 1 / self.scale, offset)
-                for kept in traces.clip(iter([moved]), 0.0, until):
-                    yield from traces.thin(iter([kept]), rng, self.thin) if self.thin < 1 else [kept]
+                moved = retiming.shift(block, 1 / self.scale, offset)
+                for kept in retiming.clip(iter([moved]), 0.0, until):
+                    yield from retiming.thin(iter([kept]), rng, self.thin) if self.thin < 1 else [kept]
                 if moved.times[-1] >= until:
                     return
             # Without a stated length a lap lasts as long as its jobs do, plus one mean gap.
@@ -169,7 +169,7 @@ class JobPreset:
         if not users or self.mean <= 0:
             return
         endless = synthetic.blocks(catalog.preset(self.name), rng, self.mean, self.day)
-        for block in traces.clip(endless, 0.0, until):
+        for block in retiming.clip(endless, 0.0, until):
             work = np.asarray(block.columns["work"] * self.duration_scale, dtype=np.float64)
             columns: Columns = {**block.columns, "work": work}
             yield Block(block.times, columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import field
 from math import exp, inf, sqrt
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from annotated_types import Gt
 
 from sim import catalog
 from sim.registry import policy
-from sim.saas import traces
+from sim.saas import retiming, traces
 from sim.saas.blocks import Block, Columns, Floats, level, poisson, renewal, varying_poisson
 from sim.saas.policies.arrivals import modulated
 from sim.units import Fraction, PerSecond, PositiveSeconds, Seconds
@@ -28,6 +29,9 @@ class Trace:
     preset: preset of the catalog that stands in for a file (`stratus list presets`).
     format: azure-llm, burstgpt, vidur, mooncake, llmservingsim as published, csv (time_s and any of
         tokens_in, tokens_out, send, reply, work), or auto: told by the header.
+    keep: columns of the file and the text that a row must have there, such as {Model: GPT-4}.
+    spread: rows of one moment come at random moments of the so many seconds after it, for traces whose
+        clock is coarse (3 s of Mooncake's conversations); as in the file if nothing is said.
     rate: requests per second, in place of the file's times: a Poisson process. Needed where a file has
         lengths only.
     start: second of the trace at which the replay begins.
@@ -46,8 +50,16 @@ class Trace:
     thin: Fraction = 1.0
     repeat: bool = False
     rate: Annotated[PerSecond, Gt(0)] | None = None
+    keep: dict[str, str] = field(default_factory=dict)
+    spread: Seconds = 0.0
 
     def __post_init__(self) -> None:
+        if self.file is None and (self.keep or self.spread):
+            raise ValueError("`keep` and `spread` are about a `file`")
+        if self.rate is not None and self.spread:
+            raise ValueError(
+                "`rate` replaces the times of the file, which `spread` is about: give one of them"
+            )
         if self.file is None and self.preset is None:
             raise ValueError("a trace needs a `file`, or a `preset` to stand in for one")
 
@@ -56,13 +68,13 @@ class Trace:
         offset = 0.0
         while users:
             rows, first, last = 0, 0.0, 0.0
-            for block in traces.clip(self._rows(rng), self.start, self.length):
+            for block in retiming.clip(self._rows(rng), self.start, self.length):
                 first = float(block.times[0]) if not rows else first
                 last = float(block.times[-1])
                 rows += len(block.times)
-                moved = traces.shift(block, 1 / self.scale, offset)
-                for kept in traces.clip(iter([moved]), 0.0, until):
-                    yield from traces.thin(iter([kept]), rng, self.thin) if self.thin < 1 else [kept]
+                moved = retiming.shift(block, 1 / self.scale, offset)
+                for kept in retiming.clip(iter([moved]), 0.0, until):
+                    yield from retiming.thin(iter([kept]), rng, self.thin) if self.thin < 1 else [kept]
                 if moved.times[-1] >= until:
                     return
             # Without a stated length a lap lasts as long as its rows do, plus one mean gap.
@@ -73,8 +85,10 @@ class Trace:
 
     def _rows(self, rng: np.random.Generator) -> Iterator[Block]:
         if self.file is not None:
-            rows = traces.read(self.file, self.format)
-            return rows if self.rate is None else traces.timed(rows, rng, self.rate)
+            rows = traces.read(self.file, self.format, self.keep)
+            if self.spread:
+                rows = retiming.spread(rows, rng, self.spread)
+            return rows if self.rate is None else retiming.timed(rows, rng, self.rate)
         return self._stand_in().blocks(rng, 1, inf)
 
     def _stand_in(self) -> Preset:

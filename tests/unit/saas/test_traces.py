@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sim.errors import ScenarioError
-from sim.saas import traces
+from sim.saas import retiming, traces
 from sim.saas.policies.recorded import Preset, Trace
 
 DATA = Path(__file__).parent / "data"
@@ -97,7 +97,7 @@ def test_all_wrong_rows_are_reported_with_their_lines():
             "2:1: ContextTokens: expected a whole number, 0 or more, got '1.5'",
         ),
         (b"time_s\n\xff\xfe\n", "2:1: time_s: expected a number"),
-        (b"time_s\n1\n2\x00\n", "3:1: "),
+        (b"time_s\n1\n2\x00\n", "is not text"),
         ("time_s\n" + "9" * 200_000 + "\n", "2:1: is not CSV: field larger than field limit"),
         ("time_s\n1e400\n", "2:1: time_s: expected a number, 0 or more, got '1e400'"),
     ],
@@ -307,7 +307,7 @@ def test_mooncake_keeps_its_hashes(tmp_path):
     assert block.times.tolist() == [0.0, 3.0]
     assert block.columns["hash_ids"].tolist() == [[3, 4], [3]]
     assert block.columns["tokens_in"].tolist() == [700, 100]
-    (later,) = traces.clip(iter([block]), 1.0, None)
+    (later,) = retiming.clip(iter([block]), 1.0, None)
     assert later.columns["hash_ids"].tolist() == [[3]]
 
 

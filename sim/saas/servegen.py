@@ -110,7 +110,8 @@ def clients(path: str | Path, folder: bool = False) -> list[Client]:
     if not path.name.endswith(_ENDING):
         raise ScenarioError([Fault(str(path), 0, 0, "", f"a client's file is called NAME{_ENDING}")])
     files = sorted(path.parent.glob(f"*{_ENDING}")) if folder else [path]
-    found, faults = [], []
+    found: list[Client] = []
+    faults: list[Fault] = []
     for file in files:
         try:
             found.append(_client(str(file), _state(file), _state(_dataset(file))))

@@ -114,6 +114,11 @@ class Model:
         attention: width of its queries: heads x their size, likewise.
         experts: in each layer of a mixture of experts, else 0.
         experts_per_token: how many of them a token passes.
+        tables: those of the parameters that lie in embedding tables, of recommenders, else 0.
+        gathered: numbers that one item reads from these tables.
+        decoder: those that every token generated passes, of encoders with a decoder, else 0;
+            `flop` is then that of the encoder, keys and values for the decoder included.
+        cross: numbers of these keys and values that every token generated reads, of one item.
         quality: measure -> value, as published.
         source: where the figures come from.
         note: what to know before using the row.
@@ -137,6 +142,10 @@ class Model:
     attention: int = 0
     experts: int = 0
     experts_per_token: int = 0
+    tables: float = 0.0
+    gathered: float = 0.0
+    decoder: float = 0.0
+    cross: float = 0.0
     quality: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     verified: bool = True

@@ -122,6 +122,11 @@ def _model(found: Model) -> dict[str, str]:
         lines["active parameters"] = f"{_millions(found.active_parameters)} per {found.item}"
     if found.activation_bytes:
         lines["activations"] = f"{show(found.activation_bytes, 'bytes')} per {found.item}"
+    if found.tables:
+        lines["embedding tables"] = f"{_millions(found.tables)} of them"
+        lines["gathered"] = f"{show(found.gathered)} numbers per {found.item}"
+    if found.decoder:
+        lines["decoder"] = f"{_millions(found.decoder)} of them, passed by every token generated"
     if found.kv_bytes_per_token:
         lines["key-value cache"] = f"{show(found.kv_bytes_per_token, 'bytes')} per token"
     if found.context:

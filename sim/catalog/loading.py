@@ -103,6 +103,10 @@ def _model(name: str, row: Row, common: dict[str, Any]) -> Model:
         attention=row.get("attention", 0),
         experts=row.get("experts", 0),
         experts_per_token=row.get("experts_per_token", 0),
+        tables=float(row.get("tables", 0)),
+        gathered=float(row.get("gathered", 0)),
+        decoder=float(row.get("decoder", 0)),
+        cross=float(row.get("cross", 0)),
         quality=row.get("quality", {}),
         **common,
     )

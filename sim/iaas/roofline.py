@@ -60,10 +60,39 @@ def batch_seconds(
 ) -> float:
     """Seconds of a batch of `items` through a model: `seconds` with the model's own figures.
 
+    The rows that a recommender gathers from its embedding tables come before its layers can begin, so the
+    time to read them is added. Of an encoder with a decoder this is the encoder's part.
+
     Raises:
         StratusError: the FLOP of the model or the arithmetic of the device is not known.
     """
     if model.flop is None:
         raise StratusError(f"the catalog has no FLOP for {model.name}: give a measured time model")
-    moved = model.weights(precision) + model.activation_bytes * items
-    return seconds(model.flop * items, moved, device, precision, efficiency)
+    size = model.bytes_per_parameter[precision]
+    moved = (model.parameters - model.tables - model.decoder) * size + model.activation_bytes * items
+    passing = seconds(model.flop * items, moved, device, precision, efficiency)
+    if not model.gathered or device.bandwidth is None:
+        return passing
+    return passing + model.gathered * items * size / (device.bandwidth * device.memory_efficiency)
+
+
+def token_seconds(
+    model: Model,
+    items: float,
+    device: Device,
+    precision: str,
+    efficiency: float | None = None,
+) -> float:
+    """Seconds in which the decoder of an encoder-decoder generates one token for each of `items`.
+
+    It reads its weights once and the keys and values of each item's encoding, at 16 bits.
+
+    Raises:
+        StratusError: the device does not compute at this precision.
+    """
+    share = device.efficiency if efficiency is None else efficiency
+    computing = 2 * (model.decoder + model.cross) * items / (peak(device, precision) * share)
+    if device.bandwidth is None:
+        return computing
+    moved = model.decoder * model.bytes_per_parameter[precision] + 2.0 * model.cross * items
+    return max(computing, moved / (device.bandwidth * device.memory_efficiency))

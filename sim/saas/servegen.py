@@ -54,7 +54,8 @@ class _Lengths:
     def draw(self, rng: np.random.Generator, count: int) -> Floats:
         """As many values."""
         places = np.searchsorted(self.shares, rng.random(count) * self.shares[-1], side="right")
-        return self.values[np.minimum(places, len(self.values) - 1)]
+        found: Floats = self.values[np.minimum(places, len(self.values) - 1)]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

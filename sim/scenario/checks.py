@@ -278,7 +278,7 @@ def _pools(scenario: Scenario, service: Service) -> Iterator[Pool]:
 
 def _roofline(scenario: Scenario, at: Location, service: Service) -> Iterator[Problem]:
     """What a roofline time needs of the model and of the devices it may run on."""
-    if service.time.policy != "roofline" or service.hosts is not None:
+    if service.time.policy not in ("roofline", "encoder-decoder") or service.hosts is not None:
         return
     if service.model is None:
         yield Problem((*at, "model"), "is missing: a roofline time needs the FLOP of a model", "key")
@@ -287,6 +287,8 @@ def _roofline(scenario: Scenario, at: Location, service: Service) -> Iterator[Pr
         return
     if catalog.model(service.model).flop is None:
         yield Problem((*at, "model"), f"the catalog has no FLOP for {service.model!r}: choose another `time`")
+    if service.time.policy == "encoder-decoder" and not catalog.model(service.model).decoder:
+        yield Problem((*at, "model"), f"{service.model} has no decoder in the catalog: choose another `time`")
     for pool in _pools(scenario, service):
         kind = offer(scenario.infrastructure, pool)
         if kind is None or _shortage(service, kind):

@@ -43,13 +43,17 @@ EXAMPLES = {
     "steps/profile": {"name": "llama-3.1-8b/l40s/tp1/bf16/vllm-kernels"},
     "steps/table": {"prompts": {"100": "10ms"}, "generation": {"1": {"100": "10ms"}}},
     "time/constant": {"value": "300ms"},
+    "time/encoder-decoder": {"tokens": 50},
     "time/linear": {"base": "100ms", "per_item": "200ms"},
     "time/table": {"points": {"1": "300ms", "4": "500ms"}},
     "time/tokens": {"base": "100ms", "per_output": "10ms"},
 }
 
 #: What else has to be set for some of them.
-ALSO = {"engine/continuous-batch": {"platform.services.far.timeout": None}}
+ALSO = {
+    "engine/continuous-batch": {"platform.services.far.timeout": None},
+    "time/encoder-decoder": {"platform.services.far.model": "whisper-tiny"},
+}
 
 #: They bring jobs, or need a file: tried by the tests of traces.
 ELSEWHERE = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Annotated, Protocol
 
-from annotated_types import Gt, Len
+from annotated_types import Ge, Gt, Len
 
 from sim.errors import StratusError
 from sim.iaas import roofline
@@ -117,8 +117,9 @@ class RooflineTime:
     """Time from the model's FLOP and bytes against the device: the slower of computing and moving.
 
     One forward pass reads the weights once and, for each unit of work, its activations; it computes
-    the model's FLOP per unit of work. `efficiency` is the share of the device's peak reached;
-    without it, the catalog's figure for the device holds.
+    the model's FLOP per unit of work. Of a recommender the time to gather embeddings is added.
+    `efficiency` is the share of the device's peak reached; without it, the catalog's figure for the
+    device holds.
     """
 
     efficiency: Annotated[Fraction, Gt(0)] | None = None
@@ -140,6 +141,41 @@ class RooflineTime:
         if batch.device is None:
             raise StratusError(f"time model roofline: no device known that runs {self._model.name}")
         return roofline.batch_seconds(self._model, batch.work, batch.device, self._precision, self.efficiency)
+
+
+@policy("time", "encoder-decoder")
+class EncoderDecoderTime:
+    """Speech recognition and the like: a roofline pass of the encoder, then a decoder token by token.
+
+    A unit of work is one input of the model (30 s of audio for Whisper). All inputs of a batch are decoded
+    together until the longest has its tokens: those of the call, or `tokens` where it brings none. Each token
+    takes the slower of computing and reading the decoder's weights and the encodings, and `overhead` for
+    launching its kernels. The default is what the step times of language models have for 32 layers;
+    software that launches every kernel by itself takes more.
+    """
+
+    tokens: Annotated[int, Ge(1)]
+    overhead: Seconds = 1e-3
+    efficiency: Annotated[Fraction, Gt(0)] | None = None
+
+    def start(self, model: Model | None, precision: str) -> None:
+        """Look up what the model costs at this precision."""
+        self._encoder = RooflineTime(self.efficiency)
+        self._encoder.start(model, precision)
+        assert model is not None, "the encoder has needed it"
+        if not model.decoder:
+            raise StratusError(f"time model encoder-decoder: {model.name} has no decoder in the catalog")
+        self._model = model
+        self._precision = precision
+
+    def seconds(self, batch: Batch) -> float:
+        """Service time of a batch (s)."""
+        encoding = self._encoder.seconds(batch)
+        assert batch.device is not None, "the encoder has needed it"
+        token = roofline.token_seconds(
+            self._model, batch.work, batch.device, self._precision, self.efficiency
+        )
+        return encoding + (batch.longest_out or self.tokens) * (token + self.overhead)
 
 
 @policy("time", "tokens")

@@ -40,6 +40,45 @@ def test_the_stated_errors_hold():
     assert max(fits) < 0.06
 
 
+def recommenders():
+    """Rows of the table of recommenders: device, precision, published, roofline, error."""
+    lines = [line.strip("| \n").split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines()]
+    return [cells for cells in lines if len(cells) == 6 and cells[0] == "dlrm-dcnv2"]
+
+
+@pytest.mark.parametrize("cells", recommenders(), ids=lambda cells: "-".join(cells[:3]))
+def test_recommenders_against_mlperf(cells):
+    """A sample of MLPerf is 270 pairs in the mean; batches are large."""
+    seconds = roofline.batch_seconds(catalog.model(cells[0]), 270_000, catalog.device(cells[1]), cells[2])
+    published, shown, error = float(cells[3]), float(cells[4]), float(cells[5].removesuffix(" %"))
+    assert 1000 / seconds == pytest.approx(shown, rel=0.001)
+    assert 100 * (1000 / seconds / published - 1) == pytest.approx(error, abs=0.6)
+
+
+def test_the_stated_errors_of_recommenders_hold():
+    errors = {
+        name: [float(c[5].removesuffix(" %")) for c in recommenders() if c[2] == name]
+        for name in ("int8", "fp16")
+    }
+    assert max(map(abs, errors["int8"])) <= 10.5
+    assert max(map(abs, errors["fp16"])) <= 25.5
+    assert len(errors["int8"]) == len(errors["fp16"]) == 4
+
+
+def test_relative_speeds_of_whisper():
+    """Against the README of openai/whisper, software that launches each kernel: 0.2 ms a decoder layer."""
+    layers = {"tiny": 4, "base": 6, "small": 12, "medium": 24, "turbo": 4, "large-v3": 32}
+    device = catalog.device("a100-sxm-80")
+    seconds = {}
+    for name, count in layers.items():
+        model = catalog.model(f"whisper-{name}")
+        token = roofline.token_seconds(model, 1, device, "fp16") + 0.2e-3 * count
+        seconds[name] = roofline.batch_seconds(model, 1, device, "fp16") + 100 * token
+    for name in layers:
+        published = catalog.model(f"whisper-{name}").quality["speed relative to large"]
+        assert -0.31 < seconds["large-v3"] / seconds[name] / published - 1 <= 0
+
+
 def test_a_long_prompt_with_the_share_of_vision_networks_is_far_off():
     (wrong,) = [cells for cells in rows() if "do not use" in cells[9]]
     assert predicted(wrong) / float(wrong[5]) == pytest.approx(1.96, abs=0.02)

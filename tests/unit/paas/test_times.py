@@ -4,12 +4,41 @@ from sim import catalog
 from sim.errors import StratusError
 from sim.iaas import roofline
 from sim.paas.calls import Batch, Call
-from sim.paas.policies.times import ConstantTime, LinearTime, RooflineTime, TableTime, TokensTime
+from sim.paas.policies.times import (
+    ConstantTime,
+    EncoderDecoderTime,
+    LinearTime,
+    RooflineTime,
+    TableTime,
+    TokensTime,
+)
 
 
 def started(model, network=None, precision="fp16"):
     model.start(network, precision)
     return model
+
+
+def test_an_encoder_with_a_decoder_by_hand():
+    model, device = catalog.model("whisper-tiny"), catalog.device("a100-sxm-80")
+    time = EncoderDecoderTime(tokens=40, overhead=1e-3)
+    time.start(model, "fp16")
+    share, bandwidth = device.peak["fp16"] * device.efficiency, device.bandwidth * device.memory_efficiency
+    encoder = 3 * model.flop / share + device.overhead
+    token = (2 * model.decoder + 2 * 3 * model.cross) / bandwidth + 1e-3
+    assert time.seconds(Batch(3, device=device)) == pytest.approx(encoder + 40 * token)
+    assert time.seconds(Batch(3, longest_out=90, device=device)) == pytest.approx(encoder + 90 * token)
+    with pytest.raises(StratusError, match="resnet18 has no decoder"):
+        EncoderDecoderTime(tokens=1).start(catalog.model("resnet18"), "fp16")
+
+
+def test_a_recommender_gathers_then_computes():
+    model, device = catalog.model("dlrm-dcnv2"), catalog.device("h100-sxm")
+    time = RooflineTime()
+    time.start(model, "int8")
+    share, bandwidth = device.peak["int8"] * device.efficiency, device.bandwidth * device.memory_efficiency
+    expected = 1e5 * model.flop / share + 1e5 * 214 * 128 / bandwidth + device.overhead
+    assert time.seconds(Batch(100_000, device=device)) == pytest.approx(expected)
 
 
 def test_constant_is_scaled_by_the_mean_work_factor():

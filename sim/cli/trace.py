@@ -110,7 +110,7 @@ def inspect_command(
 
     Of requests: rate, burstiness, the grain of its clock and the lengths of prompts and answers.
     """
-    requests = None if columns else _of_requests(file, form)
+    requests = None if columns or throughputs else _of_requests(file, form)
     if requests is not None:
         from sim.cli.requesting import show as show_requests
         from sim.saas.requestsummary import inspect as inspect_requests
@@ -156,7 +156,7 @@ def convert_command(
 
     Requests of ServeGen's clients are drawn, with --seed.
     """
-    requests = None if columns else _of_requests(file, form)
+    requests = None if columns or throughputs else _of_requests(file, form)
     if requests is not None:
         from sim.saas.requestsummary import blocks
 

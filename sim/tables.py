@@ -161,7 +161,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         working     float s     moment it began to work, after its restart
         ended       float s     moment it left the nodes
         workers     int   -     units of the gang
-        rate        float -     seconds of work done per second
+        rate        float -     seconds of work done per second, the mean where others slowed it down
         progress    float s     work done in this run
         lost        float s     part of it that it had to do again afterwards
         reason      text  -     why it ended: completed, or what took its place

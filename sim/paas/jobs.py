@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf, nan
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from sim.paas.scheduler import Scheduler
 from sim.paas.speed import PLAIN, Speed
 from sim.paas.trainingjob import TrainingJob
 from sim.paas.units import Unit
+
+if TYPE_CHECKING:
+    from sim.paas.sharing import Sharing
 
 #: What of one worker's resources, and what else of its class, a block may say about each job.
 OCCUPIED = ("accelerators", "cpu", "memory")
@@ -109,11 +112,16 @@ class Jobs:
     """
 
     def __init__(
-        self, ctx: Context, scheduler: Scheduler, on_idle: Callable[[], object] | None = None
+        self,
+        ctx: Context,
+        scheduler: Scheduler,
+        on_idle: Callable[[], object] | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self.kernel = ctx.kernel
         self.scheduler = scheduler
         self.on_idle = on_idle
+        self.sharing = sharing
         self.unfinished: dict[int, TrainingJob] = {}
         self.submitted = 0
         self.running = ctx.recorder.series("paas/jobs/running")
@@ -187,7 +195,11 @@ class Jobs:
         assert group is not None
         nodes = " ".join(dict.fromkeys(unit.where for unit in group.units))
         times = (group.started, group.started + group.restart, ended)
-        self._run_rows.add((job.id, *times, len(group.units), group.rate, progress, lost, reason, nodes))
+        rate = group.rate
+        if not group.steady:
+            # The mean, where others on its accelerators slowed it down at times.
+            rate = progress / max(1e-9, ended - times[1])
+        self._run_rows.add((job.id, *times, len(group.units), rate, progress, lost, reason, nodes))
 
     def record_unit(self, unit: Unit, reason: str, ended: float | None = None) -> None:
         """Write the row of a worker that ends now (or, with NaN, has not ended)."""

@@ -121,9 +121,8 @@ class Replica:
         amount = self.unit.resources[node.main]
         self._share = amount / self._servers
         self._use = node.use if amount > 0.0 else None
-        sharing, part = self._service.sharing, self.unit.resources.accelerators
-        if sharing is not None and 0.0 < part < 1.0:
-            self._device = sharing.device(node.index, self.unit.devices[0])
+        sharing = self._service.sharing
+        self._device = None if sharing is None else sharing.device_of(self.unit)
 
     def holds(self, model: str) -> bool:
         """Whether a model is in memory or on its way there; where one model is served it always is."""
@@ -209,7 +208,7 @@ class Replica:
         if self._device is None:
             self._kernel.call_in(seconds, self._finish, key)
         else:
-            self._device.begin(number, seconds, self._finish, key)
+            self._device.begin(number, self._service.name, seconds, self._finish, key)
 
     def _finish(self, key: int) -> None:
         calls = self._running.pop(key, None)
@@ -294,7 +293,7 @@ class Replica:
         self._service.broken(len(calls))
         self._running.clear()
         if self._device is not None:
-            self._device.drop(self.unit.id)
+            self._device.leave(self.unit.id)
         while self.waiting:
             calls.append(self._line.pop())
             self.waiting -= 1

@@ -70,6 +70,14 @@ class Roster:
         for unit in list(self._units_on.get(node.index, {}).values()):
             self._forget(unit, self._node_of.pop(unit.id))
 
+    def repace(self, group: Group, pace: float, now: float) -> None:
+        """A running group goes on at another share of its rate, and so ends at another moment."""
+        if group.estimate is not None:
+            del self.endings[bisect_left(self.endings, (group.end(group.estimate), group.id, group))]
+        group.repace(pace, now)
+        if group.estimate is not None:
+            insort(self.endings, (group.end(group.estimate), group.id, group))
+
     def expected(self, knows: Knows) -> list[Ending]:
         """(end, id, group) of what runs and has an end, the next end first."""
         if knows == "estimate":

@@ -136,16 +136,27 @@ class TokenReplica(Replica):
         if until < inf:
             self._kernel.call_at(until, self._wake, self._timer)
         busy = int(until < inf)
+        if not busy and self._device is not None:
+            self._device.leave(self.unit.id)
         if busy != self.busy:
             change = busy - self.busy
             self.busy = busy
             self._show(self._kernel.now, change)
+
+    def _paced(self, pace: float) -> None:
+        """Others at work on its accelerator came or left."""
+        if self._engine.rescale(pace, self._kernel.now):
+            self._arm()
 
     def _wake(self, number: int) -> None:
         if number != self._timer:
             return
         now = self._kernel.now
         engine = self._engine
+        shared = self._device
+        if shared is not None and not self.busy:
+            engine.rescale(1.0, now)
+            shared.enter(self.unit.id, self._service.name, self._paced)
         done = engine.proceed(now)
         if engine.entering:
             self._enter(engine.entering, now)
@@ -299,6 +310,8 @@ class TokenReplica(Replica):
         self._service.broken(sum(call.start == call.start for call in calls))
         self._live.clear()
         self._timer += 1
+        if self._device is not None:
+            self._device.leave(self.unit.id)
         if self.busy:
             self.busy = 0
             self._show(now, -1)

@@ -7,6 +7,7 @@ killed, goes back to its last checkpoint. Either way it pays its restart when it
 
 from __future__ import annotations
 
+from functools import partial
 from math import floor, nan
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class TrainingJob:
         "_bound",
         "_end",
         "_jobs",
+        "_paces",
         "_rank",
         "estimate",
         "evictions",
@@ -74,6 +76,8 @@ class TrainingJob:
         self._bound = 0
         self._rank: int | None = None
         self._end: Timer | None = None
+        #: Pace of each worker that has a share of an accelerator, by its number.
+        self._paces: dict[int, float] = {}
 
     @property
     def deadline(self) -> float:
@@ -146,6 +150,24 @@ class TrainingJob:
         self._jobs.running.add(1.0)
         seconds = group.restart + (self.work - self.kept) / group.rate
         self._end = self._jobs.kernel.timer(seconds, self._finish)
+        if self._jobs.sharing is not None:
+            for worker in group.units:
+                device = self._jobs.sharing.device_of(worker)
+                if device is not None:
+                    self._paces[worker.id] = 1.0
+                    device.enter(worker.id, self.kind.name, partial(self._paced, worker.id))
+
+    def _paced(self, worker: int, pace: float) -> None:
+        """A worker goes on at another pace beside others; a gang is as fast as its slowest worker."""
+        group, now = self.group, self._jobs.kernel.now
+        assert group is not None
+        self._paces[worker] = pace
+        slowest = min(self._paces.values())
+        if slowest != group.pace and self._end is not None:
+            self._jobs.scheduler.roster.repace(group, slowest, now)
+            self._end.cancel()
+            left = group.end(self.work - self.kept) - now
+            self._end = self._jobs.kernel.timer(max(0.0, left), self._finish)
 
     def _finish(self) -> None:
         self.finished = self._jobs.kernel.now
@@ -195,6 +217,8 @@ class TrainingJob:
             self.served += now - group.started
             self._jobs.record_run(self, progress, lost, now, reason)
         for worker in group.units:
+            if worker.id in self._paces:
+                self._stands_aside(worker)
             if worker.node is not None and worker.ready == worker.ready:
                 _use(worker, -1.0)
             self._jobs.record_unit(worker, reason)
@@ -202,6 +226,14 @@ class TrainingJob:
         if running:
             self._jobs.running.add(-1.0)
         self.group = None
+
+    def _stands_aside(self, worker: Unit) -> None:
+        """A worker is not at work any more on the accelerator that it had a share of."""
+        assert self._jobs.sharing is not None
+        del self._paces[worker.id]
+        device = self._jobs.sharing.device_of(worker)
+        if device is not None:
+            device.leave(worker.id)
 
 
 def _use(worker: Unit, sign: float) -> None:

@@ -168,6 +168,8 @@ class Group:
     """
 
     __slots__ = (
+        "_done",
+        "_since",
         "asked",
         "deadline",
         "elastic",
@@ -177,6 +179,7 @@ class Group:
         "live",
         "make_units",
         "on_preempted",
+        "pace",
         "priority",
         "queued",
         "rank",
@@ -241,6 +244,11 @@ class Group:
         self.started = nan
         #: Seconds of work it does per second, from `started + restart` on.
         self.rate = nan
+        #: Share of that rate that it reaches beside others on its accelerators.
+        self.pace = 1.0
+        #: Work done when the pace last changed, and that moment.
+        self._done = 0.0
+        self._since = -inf
         #: Units now on a node.
         self.live = 0
         self.set_units(units)
@@ -266,7 +274,19 @@ class Group:
 
     def progress_until(self, moment: float) -> float:
         """Seconds of work done from when it was bound until a moment up to which it ran."""
-        return self.rate * max(0.0, moment - (self.started + self.restart))
+        begin = max(self.started + self.restart, self._since)
+        return self._done + self.rate * self.pace * max(0.0, moment - begin)
+
+    def repace(self, pace: float, now: float) -> None:
+        """Go on at another share of its rate."""
+        self._done = self.progress_until(now)
+        self._since = now
+        self.pace = pace
+
+    @property
+    def steady(self) -> bool:
+        """Whether its pace has never changed since it was bound."""
+        return self._since == -inf
 
     def remaining(self, now: float) -> float:
         """Seconds of work left by what the user stated; never below 0, infinite without an estimate."""
@@ -292,7 +312,8 @@ class Group:
 
     def end(self, work: float) -> float:
         """Moment at which so much of the work is done, counted from when it was bound."""
-        return self.started + self.restart + work / self.rate
+        begin = max(self.started + self.restart, self._since)
+        return begin + (work - self._done) / (self.rate * self.pace)
 
     @property
     def preemptible(self) -> bool:

@@ -428,7 +428,7 @@ def _application(platform: Platform, name: str, ids: count[int], call_ids: count
 
 def _jobs(platform: Platform) -> Jobs:
     scenario = platform.scenario
-    jobs = Jobs(platform.ctx, platform.scheduler, on_idle=platform.look_idle)
+    jobs = Jobs(platform.ctx, platform.scheduler, platform.look_idle, platform.sharing)
     for name, wanted in scenario.platform.jobs.items():
         kind = JobClass(
             name,

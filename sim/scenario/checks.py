@@ -12,6 +12,7 @@ from sim import catalog
 from sim.errors import ScenarioError, did_you_mean
 from sim.paas.policies.autoscalers.learned import Learned
 from sim.paas.policies.autoscalers.learner import Learner
+from sim.paas.policies.sharing import Contention, Interference
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.decode_checks import check_decode
 from sim.scenario.document import Location
@@ -38,6 +39,7 @@ def check(scenario: Scenario) -> list[Problem]:
         *_services(scenario),
         *check_decode(scenario),
         *_jobs(scenario),
+        *_sharing(scenario),
         *check_quotas(scenario),
         *_applications(scenario),
         *check_reach(scenario),
@@ -208,6 +210,23 @@ def _jobs(scenario: Scenario) -> Iterator[Problem]:
             message = f"{job.workers.mean:g} workers a job are more than the {MOST_WORKERS} it may have"
             yield Problem((*at, "workers"), message)
         yield from check_job_arrivals(at, job)
+
+
+def _sharing(scenario: Scenario) -> Iterator[Problem]:
+    """Whether a way of sharing speaks of services and kinds of jobs that there are."""
+    sharing = scenario.platform.sharing
+    known = [*scenario.platform.services, *scenario.platform.jobs]
+    at: Location = ("platform", "sharing")
+    named: dict[Location, str] = {}
+    if isinstance(sharing, Interference):
+        for one, others in sharing.slowdown.items():
+            named[*at, "slowdown", one] = one
+            named |= {(*at, "slowdown", one, other): other for other in others}
+    elif isinstance(sharing, Contention):
+        named = {(*at, "demands", name): name for name in sharing.demands}
+    for where, name in named.items():
+        if name not in known:
+            yield unknown_name(where, "service or kind of jobs", name, known, "key")
 
 
 def _place(scenario: Scenario, at: Location, work: Service | JobClass) -> Iterator[Problem]:

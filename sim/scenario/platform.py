@@ -512,8 +512,8 @@ class Platform(Spec):
     )
     sharing: Annotated[Any, PolicyField("sharing")] | None = Field(
         default=None,
-        description="how replicas slow each other down that have shares (below 1) of one accelerator and "
-        "work at the same time; not at all unless given. Language-model engines are not slowed down",
+        description="how replicas and workers slow each other down that have shares (below 1) of one "
+        "accelerator and work at the same time; not at all unless given",
     )
     services: dict[Name, Service] = Field(default={}, description="services by name")
     jobs: dict[Name, JobClass] = Field(default={}, description="kinds of training jobs by name")

@@ -39,6 +39,8 @@ EXAMPLES = {
     "distribution/weibull": {"mean": 1, "shape": 2},
     "engine/continuous-batch": {"blocks": 1000, "steps": {"policy": "linear", "base": "10ms"}},
     "order/gittins": {"service": {"dist": "exponential", "mean": 3000}},
+    "sharing/contention": {"demands": {"far": {"compute": 0.7, "bandwidth": 0.3}}},
+    "sharing/interference": {"slowdown": {"far": {"far": 1.3}}},
     "steps/linear": {"base": "10ms"},
     "steps/profile": {"name": "llama-3.1-8b/l40s/tp1/bf16/vllm-kernels"},
     "steps/table": {"prompts": {"100": "10ms"}, "generation": {"1": {"100": "10ms"}}},

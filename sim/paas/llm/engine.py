@@ -94,6 +94,7 @@ class Engine:
         self._count = 0
         self._joins = False
         self._leaving: list[Sequence] = []
+        self._slower = 1.0
 
     @property
     def use(self) -> float:
@@ -154,6 +155,14 @@ class Engine:
         changed = self.until != now
         self.until = now
         return changed
+
+    def rescale(self, pace: float, now: float) -> bool:
+        """Go on at another pace, 1 for that of a device of its own; whether `until` has changed by that.
+
+        The iteration under way keeps its time.
+        """
+        self._slower = 1.0 / pace
+        return self._step is not None and self._cut(now)
 
     def _cut(self, now: float) -> bool:
         """End the stretch with the iteration under way; whether that is earlier."""
@@ -301,7 +310,7 @@ class Engine:
             else:
                 chunks = [(chunk, sequence.computed) for sequence, chunk in step.prompts]
                 first = self._detailed(chunks, generating, context)
-            first += self._overhead
+            first = (first + self._overhead) * self._slower
             cache = batch.cache
             if cache is not None and cache.loading:
                 first += cache.loading
@@ -313,8 +322,9 @@ class Engine:
             return
         self._tokens = 0
         first, slope, limit = self._ramp(generating, batch.context)
-        self._slope = slope
-        self._first = first = first + self._overhead
+        slower = self._slower
+        self._slope = slope = slope * slower
+        self._first = first = (first + self._overhead) * slower
         count = 1
         if step.settled and limit > 1 and batch.free > 0:
             ends = batch.next_due() - batch.step

@@ -80,6 +80,7 @@ class StepwiseEngine:
         self._stages = stages
         self._ends = [0.0] * len(stages)
         self._overhead = overhead
+        self._slower = 1.0
         self._hop = hop
         self._speculation = speculation
         self._number = number
@@ -139,6 +140,11 @@ class StepwiseEngine:
         self.until = now
         return True
 
+    def rescale(self, pace: float, now: float) -> bool:
+        """Go on at another pace, 1 for that of devices of its own; iterations under way keep their time."""
+        self._slower = 1.0 / pace
+        return False
+
     def proceed(self, now: float) -> list[Sequence]:
         """Account for iterations that end, and form others; the sequences that have ended."""
         done: list[Sequence] = []
@@ -197,7 +203,7 @@ class StepwiseEngine:
                 took = times.seconds(tokens + verified, square, count, context)
             if drafting:
                 took += drafting * times.seconds(0, 0.0, count, context)
-            took = took * factor + loading / len(self._stages) + self._overhead
+            took = (took * factor + loading / len(self._stages) + self._overhead) * self._slower
             if place < last:
                 took += hop
             moment = max(moment, self._ends[place]) + took

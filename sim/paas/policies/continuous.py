@@ -144,7 +144,9 @@ class ContinuousBatch:
         part = 1.0
         if self.stages > 1:
             part = -(-model.layers // self.stages) / model.layers if model.layers else 1 / self.stages
-        memory = self.memory_utilisation * device.memory - self.reserve
+        # A share of one accelerator has that share of its memory.
+        share = min(1.0, accelerators) if accelerators > 0.0 else 1.0
+        memory = self.memory_utilisation * device.memory * share - self.reserve
         memory *= max(1.0, accelerators / self.stages)
         held = model.weights(precision) + (self.adapters.bytes if self.adapters else 0.0)
         return int((memory - part * held) / (part * model.kv_bytes_per_token * self.block_size))

@@ -38,7 +38,7 @@ VERBS = {
     "recommender": "recommend",
     "router": "pick",
     "score": "score",
-    "sharing": "rate",
+    "sharing": "paces",
     "stabiliser": "hold",
     "steps": "build",
     "time": "seconds",

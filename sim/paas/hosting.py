@@ -77,13 +77,16 @@ class _Slot:
 class HostReplica(LinedReplica):
     """Serves calls of several models, and brings in those that are out."""
 
-    __slots__ = ("_free", "_hosting", "_loading", "_rows", "_slots", "_swaps")
+    __slots__ = ("_free", "_hosting", "_inside", "_loading", "_rows", "_slots", "_swaps", "_waits")
 
     def __init__(self, service: Service, unit: Unit) -> None:
         super().__init__(service, unit)
         assert service.hosting is not None
         self._hosting = service.hosting
         self._slots = {name: _Slot(name, model) for name, model in self._hosting.models.items()}
+        #: Models with calls that wait (or did a moment ago), and those in memory.
+        self._waits: dict[str, _Slot] = {}
+        self._inside: dict[str, _Slot] = {}
         self._free = 0.0
         self._loading: _Slot | None = None
         self._rows = service.ctx.recorder.table("hosted")
@@ -116,6 +119,7 @@ class HostReplica(LinedReplica):
         slot = self._slots[call.model]
         self._rows.add((call.id, self._service.name, self.unit.id, call.model, int(slot.loaded)))
         self.wait_in(slot.line, call, now, inf, inf)
+        self._waits[slot.name] = slot
         return True
 
     # ------------------------------------------------------------ batches and loads begin
@@ -127,9 +131,7 @@ class HostReplica(LinedReplica):
 
     def _step(self, now: float) -> bool:
         """Begin one batch or load; whether there may be another."""
-        waiting = [slot for slot in self._slots.values() if slot.line]
-        waiting.sort(key=_age)
-        for slot in waiting:
+        for slot in self._by_age():
             oldest = slot.line.peek().enter
             if slot.loaded:
                 if self.busy == self._servers:
@@ -147,6 +149,13 @@ class HostReplica(LinedReplica):
                     return False
                 self._ask_again(oldest + self._hosting.patience)
         return False
+
+    def _by_age(self) -> list[_Slot]:
+        """Models with calls that wait, the one whose call came first first."""
+        waits = self._waits
+        for name in [name for name, slot in waits.items() if not slot.line]:
+            del waits[name]
+        return sorted(waits.values(), key=_age) if len(waits) > 1 else list(waits.values())
 
     def _serve(self, slot: _Slot, count: int, now: float) -> None:
         calls = list(islice(slot.line, count))
@@ -167,7 +176,7 @@ class HostReplica(LinedReplica):
     def _makes_room(self, slot: _Slot, patient: bool, now: float) -> bool:
         """Begin to load a model if models at rest can make room; whether it began."""
         age, size, free, leaving = _age(slot), slot.model.weights[1], self._free, []
-        rest = [each for each in self._slots.values() if each.loaded and not each.running]
+        rest = [each for each in self._inside.values() if not each.running]
         rest.sort(key=lambda each: each.used)
         for each in rest:
             if free >= size:
@@ -180,6 +189,7 @@ class HostReplica(LinedReplica):
             return False
         for each in leaving:
             each.loaded = False
+            del self._inside[each.name]
         self._free = free - size
         self._loading = slot
         evicted = " ".join(each.name for each in leaving)
@@ -202,6 +212,7 @@ class HostReplica(LinedReplica):
         now = self._kernel.now
         self._loading = None
         slot.loaded = True
+        self._inside[slot.name] = slot
         slot.used = now
         self._swaps.add((began, self._service.name, self.unit.id, slot.name, evicted, now - began))
         if self.waiting:

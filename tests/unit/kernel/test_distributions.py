@@ -205,6 +205,7 @@ def test_every_distribution_is_registered_copies_and_says_which_fields_carry_the
         "lognormal": ["mean"],
         "normal": ["mean"],
         "pareto": ["mean"],
+        "preset": [],
         "uniform": ["low", "high"],
         "weibull": ["mean"],
     }

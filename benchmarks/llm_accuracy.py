@@ -16,10 +16,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
+import llm_replays
 import numpy as np
 
 from sim import catalog
-from sim.paas.llm import ChunkedPrefill, Engine, LinearSteps, RooflineSteps, StepTimes, simulate
+from sim.paas.llm import ChunkedPrefill, Engine, LinearSteps, PrefixCache, RooflineSteps, StepTimes, simulate
 from sim.paas.llm import Sequence as Prompt
 from sim.paas.policies.steps import FromProfile
 from sim.stats.stepfit import Measured, fit
@@ -66,6 +67,15 @@ def _tables(data: Path) -> Iterator[str]:
     yield from _table(
         ["model", "device", "TP", "points", "linear, held out", "worst", "roofline"], splitwise(data)
     )
+    yield "### Splitwise, point by point: the engine with the profile of the catalog\n"
+    yield from _table(
+        ["model", "device", "TP", "points", "TTFT of one", "of several", "TPOT", "E2E up to 512 tokens"],
+        list(llm_replays.splitwise(data)),
+    )
+    yield "### Load tests on real servers, point by point: the engine with the profile of the catalog\n"
+    yield from _table(
+        ["model", "device", "precision", "engine", "points", "TPOT", "TTFT"], list(llm_replays.silicon(data))
+    )
     yield "### The roofline against the profiles of the catalog\n"
     yield from _table(["model", "device", "TP", "precision", "engine", "prompts", "generation"], roofline())
 
@@ -91,18 +101,21 @@ def rtx4090(data: Path) -> list[Row]:
     first = np.array([run["first_token_ts"] - run["queued_ts"] for run in runs])
     whole = np.array([run["last_token_ts"] - run["queued_ts"] for run in runs])
     gap = (whole - first) / np.array([run["output_toks"] - 1 for run in runs])
+    profile = FromProfile("llama-3.1-8b/rtx-4090/tp1/bf16/vllm-0.19").build(None, "", None, 1)
     known = {
-        "profile": FromProfile("llama-3.1-8b/rtx-4090/tp1/bf16/vllm-0.19").build(None, "", None, 1),
-        "roofline": RooflineSteps(catalog.model("llama-3.1-8b"), catalog.device("rtx-4090")),
+        "profile": (profile, True),
+        "profile, no prefix cache": (profile, False),
+        "roofline": (RooflineSteps(catalog.model("llama-3.1-8b"), catalog.device("rtx-4090")), True),
     }
     rows = []
-    for name, times in known.items():
+    for name, (times, caches) in known.items():
         prompts = [
             Prompt(i, run["queued_ts"] - zero, run["input_toks"], run["output_toks"])
             for i, run in enumerate(runs)
         ]
-        # The blocks, sequences and tokens per iteration that the engine itself reported.
-        simulate(Engine(ChunkedPrefill(256, 2048), times, 2588), prompts)
+        # The blocks, sequences, tokens per iteration and prefix cache that the engine itself reported.
+        cache = PrefixCache(BLOCK) if caches else None
+        simulate(Engine(ChunkedPrefill(256, 2048), times, 2588, cache=cache), prompts)
         ours = np.array([p.first - p.arrival for p in prompts])
         ended = np.array([p.finish - p.arrival for p in prompts])
         gaps = (ended - ours) / np.array([p.output - 1 for p in prompts])

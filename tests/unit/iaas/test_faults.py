@@ -240,3 +240,13 @@ def test_a_crash_during_the_notice_does_not_save_a_node():
 def test_unknown_targets_are_refused_at_build(spec, text):
     with pytest.raises(ValueError, match=text):
         World([spec])
+
+
+def test_a_node_that_is_not_drained_after_all_keeps_its_one_clock():
+    world = World([Crashes("s/p", Constant(100.0), Constant(10.0))])
+    node = world.cluster.nodes[0]
+    world.kernel.call_at(10.0, world.cluster.set_state, node, NodeState.DRAINING)
+    world.kernel.call_at(20.0, world.cluster.set_state, node, NodeState.READY)
+    world.kernel.call_at(50.0, world.cluster.set_state, node, NodeState.OFF)
+    world.kernel.run(until=150.0)
+    assert [row[1] for row in world.rows()] == ["iaas/s/p/1"]

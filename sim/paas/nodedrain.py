@@ -64,6 +64,8 @@ class NodeDrain:
         self._name: str = getattr(policy, "policy", "")
         self._told: dict[str, str] = {}
         self._going: dict[int, str] = {}
+        #: Units that a disruption budget kept on their node at the last try, by node.
+        self._held: dict[int, set[int]] = {}
         #: Nodes that go when the node of that number is ready.
         self._replacing: dict[int, Shrink] = {}
         self._stamp: object = None
@@ -104,6 +106,7 @@ class NodeDrain:
                     evict_jobs=self._evict_jobs,
                     protected=self._fixed(node),
                     going=node.state is not NodeState.READY or node.name in going,
+                    held=self._held.get(node.index, ()),
                 )
                 for node in there
             ]
@@ -159,16 +162,18 @@ class NodeDrain:
         """Take off what may go; what a disruption budget holds is asked again later, up to a limit."""
         if node.index not in self._going or node.state is not NodeState.DRAINING:
             return
-        held = False
+        held: set[int] = set()
         for unit in list(node.units.values()):
             if unit.node is not node:
                 continue
             if unit.guard is not None and not unit.guard.lets_go(unit):
-                held = True
+                held.add(unit.id)
             elif unit.on_drained is not None:
                 unit.on_drained(unit)
             else:
                 self._scheduler.preempt(unit.group, "node-scaled-down")
+        self._events += 1
+        self._held[node.index] = held
         if held and self._kernel.now - since >= self._patience:
             self._let_off(node)
         elif held:
@@ -182,6 +187,7 @@ class NodeDrain:
         """The budget holds it for too long: it takes units again."""
         now = self._kernel.now
         del self._going[node.index]
+        self._held.pop(node.index, None)
         self._told.pop(node.name, None)
         self._rows.add((now, self._name, node.pool, node.name, "failed", 1, nan, "disruption-budget"))
         self._cluster.set_state(node, NodeState.READY)
@@ -208,6 +214,7 @@ class NodeDrain:
             self._kernel.call_in(0.0, self._later, node)
         elif event == "gone":
             self._going.pop(node.index, None)
+            self._held.pop(node.index, None)
             self._replacing.pop(node.index, None)
             self._told.pop(node.name, None)
         elif event == "ready" and node.index in self._replacing:

@@ -6,7 +6,7 @@ the nodes carry that would take it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from sim.iaas.resources import Resources
@@ -34,7 +34,7 @@ class PodView:
         self._samples: dict[str, tuple[Unit, list[bool]]] = {}
         self._guards: dict[str, Guard] = {}
 
-    def pod(self, unit: Unit, *, movable: bool = True) -> Pod:
+    def pod(self, unit: Unit, *, movable: bool = True, replaced: bool = False) -> Pod:
         """A unit as a pod."""
         label = self._labels.get(unit.shape)
         if label is None:
@@ -45,7 +45,9 @@ class PodView:
             self._guards[unit.owner] = unit.guard
             budgets[unit.owner] = unit.guard.allowed()
         name, requests = str(unit.id), amounts(unit.resources)
-        return Pod(name, requests, {label: ""}, owner=label, movable=movable, budgets=budgets)
+        return Pod(
+            name, requests, {label: ""}, owner=label, movable=movable, budgets=budgets, replaced=replaced
+        )
 
     def allowances(self) -> list[int]:
         """What the disruption budgets seen so far allow at present."""
@@ -55,7 +57,9 @@ class PodView:
         """Labels of an empty node of a pool."""
         return {label: "" for label, (_, suits) in self._samples.items() if suits[index]}
 
-    def node(self, node: Node, *, evict_jobs: bool, protected: bool, going: bool) -> scale_down.Node:
+    def node(
+        self, node: Node, *, evict_jobs: bool, protected: bool, going: bool, held: Collection[int] = ()
+    ) -> scale_down.Node:
         """A node with its pods; `learn` all units first, so that it carries their labels.
 
         Args:
@@ -63,9 +67,15 @@ class PodView:
             evict_jobs: whether workers of jobs may move.
             protected: whether it may not go.
             going: whether it is on its way out.
+            held: units that could not be taken off it yet; for the others on such a node another starts.
         """
         pods = [
-            self.pod(unit, movable=unit.on_drained is not None or evict_jobs) for unit in node.units.values()
+            self.pod(
+                unit,
+                movable=unit.on_drained is not None or evict_jobs,
+                replaced=going and unit.id not in held,
+            )
+            for unit in node.units.values()
         ]
         labels = {
             label: "" for label, (unit, _) in self._samples.items() if self._placer.allowed(unit)[node.index]

@@ -29,6 +29,7 @@ class Pod:
         deletion_cost: its `controller.kubernetes.io/pod-deletion-cost`.
         daemon: whether every node runs one, so that it needs no other place.
         budgets: disruptions that each PodDisruptionBudget over it allows at present, by name.
+        replaced: whether another one stands in for it already, so that it needs no other place.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Pod:
     deletion_cost: float = 0.0
     daemon: bool = False
     budgets: Mapping[str, int] = field(default_factory=dict)
+    replaced: bool = False
 
     def kind(self) -> object:
         """Equal for pods that fit the same nodes."""

@@ -127,7 +127,7 @@ def verdicts(
     The pods of a node found unneeded are put in their new place, and taken off their disruption
     budgets, before the next one is looked at; a node that takes them in must find room for them too if
     it is to go. Empty nodes are looked at first, then those unneeded before, nodes on their way out
-    not at all.
+    not at all: their pods take up room elsewhere before anything else, as far as they fit.
 
     Args:
         nodes: those that run.
@@ -143,6 +143,10 @@ def verdicts(
             room.close(index)
     moving = [node.moving() for node in nodes]
     order = sorted(range(len(nodes)), key=lambda index: (bool(moving[index]), nodes[index].name not in known))
+    arriving = [pod for index, node in enumerate(nodes) if node.going for pod in moving[index]]
+    for pod in arriving:
+        if not pod.replaced and (place := room.seat([pod], keep=True)[0]) >= 0:
+            moving[place].append(pod)
     budgets = Remaining()
     found: dict[str, str] = {}
     count = 0

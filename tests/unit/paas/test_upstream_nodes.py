@@ -228,7 +228,9 @@ def test_nodes_on_their_way_out_count_against_the_minimum():
 @pytest.mark.parametrize(
     ("known", "parallel", "unneeded_for", "interval", "limit"),
     [
-        (0, 10, 600.0, 10.0, 20),
+        (0, 10, 60.0, 10.0, 20),
+        (3, 10, 60.0, 10.0, 23),
+        (70, 10, 60.0, 10.0, 70),
         (5, 10, 600.0, 10.0, 25),
         (1000, 10, 600.0, 10.0, 610),  # what can go in ten minutes, and a round more
         (50, 10, 60.0, 30.0, 30),
@@ -239,6 +241,94 @@ def test_nodes_on_their_way_out_count_against_the_minimum():
 def test_how_many_unneeded_nodes_are_looked_for(known, parallel, unneeded_for, interval, limit):
     flags = ScaleDownRules(unneeded=unneeded_for, most_at_once=parallel)
     assert candidates_limit(known, flags, interval) == limit
+
+
+def planned(name, cpu, *cpus, eligible=True, **more):
+    pods = [Pod(f"{name}-{i}", {"cpu": float(each)}) for i, each in enumerate(cpus)]
+    return Node(name, "ng1", {"cpu": float(cpu), "memory": 10.0}, pods, protected=not eligible, **more)
+
+
+def leaving(cpu, *cpus, replaced=0, daemon=False):
+    """A node on its way out with pods, of which the first are replaced already."""
+    pods = [
+        Pod(f"out-{i}", {"cpu": float(each)}, daemon=daemon, replaced=i < replaced)
+        for i, each in enumerate(cpus)
+    ]
+    return Node("out", "ng1", {"cpu": float(cpu), "memory": 10.0}, pods, going=True)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "wanted"),
+    [
+        ([planned("n1", 1000), planned("n2", 1000), planned("n3", 1000)], ["n1", "n2", "n3"]),
+        ([planned("n1", 1000), planned("n2", 1000), planned("n3", 1000, eligible=False)], ["n1", "n2"]),
+        ([planned("n1", 1000, 500)], []),
+        ([planned("n1", 1000, 500, 500), leaving(1000)], []),
+        ([planned("n1", 1000, 500, 500), planned("n2", 1000, eligible=False)], ["n1"]),
+        (
+            [
+                planned("n1", 2000, 1000, 1000),
+                planned("n2", 1000, 1000),
+                planned("n3", 500, eligible=False),
+            ],
+            [],
+        ),
+        (
+            [
+                planned("n1", 1000, 500, 500),
+                planned("n2", 1000, 500, 500),
+                planned("n3", 2000, eligible=False),
+            ],
+            ["n1", "n2"],
+        ),
+        (
+            [
+                planned("n1", 2000, 1000, 1000),
+                planned("n2", 1000, 500, 500),
+                planned("n3", 1000, eligible=False),
+            ],
+            ["n2"],
+        ),
+        (
+            [
+                planned("n1", 1000, 500, 500),
+                planned("n2", 1000, 500, 500),
+                planned("n3", 500, eligible=False),
+            ],
+            [],
+        ),
+        # Pods evicted from a node on its way out, not seen again yet.
+        ([planned("n1", 1000), leaving(2000, 500)], []),
+        ([planned("n1", 1000), leaving(1000, 1000)], []),
+        ([planned("n1", 1000), leaving(2000, 500, daemon=True)], ["n1"]),
+        ([planned("n1", 1000), planned("n2", 1000, eligible=False), leaving(1000, 500)], ["n1"]),
+        ([planned("n1", 1000), planned("n2", 1000), leaving(1000, 500)], ["n1"]),
+        ([planned("n1", 1000), planned("n2", 1000), leaving(2000, 2000)], ["n1", "n2"]),
+        ([planned("n1", 1000), planned("n2", 1000), leaving(2000, 1000, 1000, replaced=2)], ["n1", "n2"]),
+        ([planned("n1", 1000), planned("n2", 1000), leaving(2000, 1000, 1000, replaced=1)], ["n1"]),
+        ([planned("n1", 1000), planned("n2", 1000), leaving(2000, 1000, 1000)], []),
+        (
+            [
+                planned("n1", 1000, 250),
+                planned("n2", 1000),
+                planned("n3", 1000, eligible=False),
+                leaving(2000, 250, 250),
+            ],
+            ["n1", "n2"],
+        ),
+        (
+            [
+                planned("n1", 1000, 1000),
+                planned("n2", 1000),
+                planned("n3", 1000, eligible=False),
+                leaving(2000, 1000, 1000),
+            ],
+            [],
+        ),
+    ],
+)
+def test_planner(nodes, wanted):
+    assert sorted(unneeded(nodes, ScaleDownRules(threshold=2.0))) == wanted
 
 
 def pods_of(name, count, cpu=100.0):

@@ -9,7 +9,7 @@ client (`sim.saas.client`) each of its attempts is such a request, and the user'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from sim.saas.callgraph import CallGraph, CallSpec, Stage
 from sim.saas.client import Behaviour, Client
 from sim.saas.draws import Draws, Source
 from sim.saas.requests import Request
+from sim.saas.sessions import Content, Sessions, Turns
 from sim.saas.slo import SLO
 from sim.tables import COMPLETED, FAILED, IN_FLIGHT, REJECTED, TIMEOUT
 
@@ -75,6 +76,16 @@ class _Branch:
         self.request = request
         self.stage = stage
 
+    @property
+    def session(self) -> Hashable | None:
+        """That of its request."""
+        return self.request.session
+
+    @property
+    def content(self) -> Content | None:
+        """That of its request."""
+        return self.request.content
+
 
 class Application:
     """The users of one application, and their requests. It starts by itself when the clock does.
@@ -92,6 +103,9 @@ class Application:
         work: factor on the service times, of mean 1.
         tokens_in: prompt tokens of a request, where the arrivals bring none; rounded, at least 1 unless 0.
         tokens_out: tokens to generate, likewise.
+        sessions: what follows an answered request; None: nothing. Then `tokens_in` is what the user says
+            in a turn.
+        shared: tokens with which all prompts begin, on top of `tokens_in`.
         offload: picks among the services of a call; needed if a call has several.
         site_kinds: site -> device, edge or cloud; what offload policies may ask for.
         slo: what was promised; only carried along for the report.
@@ -121,6 +135,8 @@ class Application:
         work: float | Distribution = 1.0,
         tokens_in: float | Distribution = 0.0,
         tokens_out: float | Distribution = 0.0,
+        sessions: Sessions | None = None,
+        shared: int = 0,
         offload: OffloadPolicy | None = None,
         site_kinds: Mapping[str, str] | None = None,
         slo: SLO | None = None,
@@ -160,7 +176,10 @@ class Application:
             "tokens_in": constant_or(tokens_in),
             "tokens_out": constant_or(tokens_out),
         }
-        source = Source(ctx.streams, f"saas/{name}", self.users, shape, self.graph)
+        source = Source(ctx.streams, f"saas/{name}", self.users, shape, self.graph, sessions, shared)
+        self._until = until
+        #: Users who think about what to say next.
+        self._thinking = 0
         self._priority = priority
         self._begin: Callable[[Request], None] = self._ask if self.graph.chain else self._fork
         self._client = None
@@ -209,12 +228,27 @@ class Application:
     def _arrive(self) -> None:
         draws, row = self._draws, self._row
         request = Request(next(self._ids), draws, row)
-        row += 1
+        row += 1 if draws.turns is None else draws.turns.count[row]
         if row < len(draws.times):
             self._row = row
             self._kernel.call_at(draws.times[row], self._arrive)
         else:
             self._next_block()
+        self.arrived += 1
+        self._live[request.id] = request
+        self._begin(request)
+
+    def _go_on(self, request: Request, turns: Turns) -> None:
+        """A request of a session is answered: its user thinks, and makes the next one."""
+        at = self._kernel.now + turns.thinks[request.row]
+        if at < self._until and turns.more[request.row]:
+            self._thinking += 1
+            self._kernel.call_at(at, self._turn, request.draws, request.row + 1)
+
+    def _turn(self, draws: Draws, row: int) -> None:
+        self._thinking -= 1
+        draws.times[row] = self._kernel.now
+        request = Request(next(self._ids), draws, row)
         self.arrived += 1
         self._live[request.id] = request
         self._begin(request)
@@ -374,7 +408,10 @@ class Application:
         del self._live[request.id]
         self.ended[status] += 1
         self._record(request, self._kernel.now)
-        if self._exhausted and not self._live and self._on_idle is not None:
+        turns = request.draws.turns
+        if turns is not None and status == COMPLETED:
+            self._go_on(request, turns)
+        if self._exhausted and not self._live and not self._thinking and self._on_idle is not None:
             self._on_idle()
 
     def _record(self, request: Request, done: float) -> None:

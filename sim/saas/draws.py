@@ -7,7 +7,7 @@ offload policies, or two autoscalers, meet the same requests: same moments, size
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from sim.kernel.distributions import Constant, Distribution
 from sim.kernel.streams import RandomStreams
 from sim.saas.blocks import ArrivalProcess, Block, Floats
 from sim.saas.callgraph import CallGraph
+from sim.saas.sessions import MOST_TURNS, Content, Sessions, Turns, contents
 
 
 class Draws:
@@ -33,18 +34,25 @@ class Draws:
         models: per stage, which of the models hosted each is for; None: there is one.
         works: per stage, factor on its service time besides `work`; None: 1.
         needs: per request and stage, results that must arrive first; empty if the calls form a chain.
+        turns: how sessions go on; None: each request is by itself. The times of later turns are not known
+            before they are made.
+        sessions: session of each request; None: there are none.
+        contents: what the prompts are made of; None: they have nothing in common.
     """
 
     __slots__ = (
+        "contents",
         "models",
         "needs",
         "origins",
         "reply",
         "send",
         "sends",
+        "sessions",
         "times",
         "tokens_in",
         "tokens_out",
+        "turns",
         "work",
         "works",
     )
@@ -60,6 +68,9 @@ class Draws:
     works: list[list[float] | None]
     models: list[list[str] | None]
     needs: list[list[int]]
+    turns: Turns | None
+    sessions: list[Hashable] | None
+    contents: list[Content] | None
 
 
 class Source:
@@ -71,6 +82,8 @@ class Source:
         users: site -> how many users are there.
         shape: "send", "reply", "work", "tokens_in" and "tokens_out" of a request.
         graph: the calls of a request.
+        sessions: what follows a first request; None: nothing.
+        shared: tokens with which all prompts begin.
     """
 
     def __init__(
@@ -80,6 +93,8 @@ class Source:
         users: Mapping[str, int],
         shape: Mapping[str, Distribution],
         graph: CallGraph,
+        sessions: Sessions | None = None,
+        shared: int = 0,
     ) -> None:
         self.users = sum(users.values())
         self._arrivals = streams.stream(f"{path}/arrivals")
@@ -91,6 +106,13 @@ class Source:
         self._owners = _interleaved(counts)
         self._shape = {name: _Column(streams, f"{path}/{name}", dist) for name, dist in shape.items()}
         self._graph = graph
+        self._name = path.removeprefix("saas/")
+        self._sessions = sessions
+        self._shared = shared
+        self._drawn = self._begun = 0
+        if sessions is not None:
+            self._turns = _Column(streams, f"{path}/turns", sessions.turns)
+            self._thinks = _Column(streams, f"{path}/think", sessions.think)
         names = [f"{path}/calls/{stage.spec.name}" for stage in graph.stages]
         specs = [stage.spec for stage in graph.stages]
         self._sends = [
@@ -117,11 +139,26 @@ class Source:
         drawn = Draws()
         drawn.times = block.times.tolist()
         drawn.origins = self._origins(block)
+        drawn.turns = None
+        named = columns.get("session")
+        drawn.sessions = None if named is None else named.tolist()
+        if self._sessions is not None:
+            count = self._follow(drawn, count)
+            columns = {}
         drawn.send = self._shape["send"].values(count, columns.get("send"))
         drawn.reply = self._shape["reply"].values(count, columns.get("reply"))
         drawn.work = self._shape["work"].values(count, columns.get("work"))
         drawn.tokens_in = self._tokens("tokens_in", count, columns)
         drawn.tokens_out = self._tokens("tokens_out", count, columns)
+        if self._sessions is not None and drawn.turns is not None:
+            said, answered, window = drawn.tokens_in, drawn.tokens_out, self._sessions.window - self._shared
+            drawn.tokens_in = drawn.turns.grown(said, answered, window)
+        if self._shared:
+            drawn.tokens_in = [tokens + self._shared for tokens in drawn.tokens_in]
+        drawn.contents = contents(
+            self._name, self._shared, drawn.sessions, columns, self._drawn, drawn.tokens_in
+        )
+        self._drawn += count
         drawn.sends = [None if column is None else column.values(count) for column in self._sends]
         drawn.works = [None if column is None else column.values(count) for column in self._works]
         drawn.models = [None if choice is None else choice.names(count) for choice in self._models]
@@ -130,6 +167,18 @@ class Source:
             rolls = [rng.random(count) for rng in self._rolls]
             drawn.needs = self._graph.needs(self._graph.made(rolls))
         return drawn
+
+    def _follow(self, drawn: Draws, count: int) -> int:
+        """Make a session of each of so many arrivals; the number of their requests."""
+        turns = np.clip(np.rint(self._turns.values(count)), 1, MOST_TURNS).astype(np.int64)
+        total = int(turns.sum())
+        drawn.turns = going = Turns(turns, self._thinks.values(total))
+        owner = going.session.tolist()
+        drawn.times = [drawn.times[place] for place in owner]
+        drawn.origins = [drawn.origins[place] for place in owner]
+        drawn.sessions = [self._begun + place for place in owner]
+        self._begun += count
+        return total
 
     def _tokens(self, name: str, count: int, columns: Mapping[str, Any]) -> list[int]:
         """Whole numbers: those of the arrivals, else drawn; at least 1 where any are wanted."""

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 from sim.tables import IN_FLIGHT
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from sim.saas.draws import Draws
+    from sim.saas.sessions import Content
 
 
 class Request:
@@ -93,3 +96,15 @@ class Request:
         self.fork: Any = None
         self.owner: Any = None
         self.tries: Any = None
+
+    @property
+    def session(self) -> Hashable | None:
+        """The session it belongs to, None for none."""
+        sessions = self.draws.sessions
+        return None if sessions is None else sessions[self.row]
+
+    @property
+    def content(self) -> Content | None:
+        """What its prompt is made of, None where it has nothing in common with others."""
+        contents = self.draws.contents
+        return None if contents is None else contents[self.row]

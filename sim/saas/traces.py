@@ -5,7 +5,8 @@ Formats, each as published:
 - `azure-llm`: Azure LLM inference traces of 2023 and 2024 (github.com/Azure/AzurePublicDataset):
   `TIMESTAMP,ContextTokens,GeneratedTokens`, times on the wall clock to 100 ns; the first row is time 0.
 - `burstgpt`: BurstGPT (github.com/HPMLL/BurstGPT): `Timestamp` in seconds, `Request tokens`, `Response
-  tokens` (0 of a request that failed: it is replayed with one token); other columns are passed over.
+  tokens` (0 of a request that failed: it is replayed with one token) and, in its second version, `Session
+  ID`; other columns are passed over.
 - `vidur`: Vidur's processed traces (github.com/microsoft/vidur): `arrived_at`, `num_prefill_tokens`,
   `num_decode_tokens`. Without `arrived_at` a file has lengths only, ShareGPT's and arXiv's among them: its
   requests need a rate.
@@ -13,7 +14,11 @@ Formats, each as published:
   `output_length` and `hash_ids` of the prompt's blocks of 512 tokens. Its conversations have times to 3 s.
 - `llmservingsim`: JSON lines (github.com/casys-kaist/LLMServingSim): `input_toks`, `output_toks`,
   `arrival_time_ns`.
-- `csv` is plain: a column `time_s`, and any of `tokens_in`, `tokens_out`, `send`, `reply` (bytes) and `work`.
+- `csv` is plain: a column `time_s`, and any of `tokens_in`, `tokens_out`, `send`, `reply` (bytes), `work` and
+  `session`.
+
+Where a prefix cache looks, requests of one session are the turns of a conversation, each prompt beginning
+with those before, and Mooncake's prompts are alike as far as their hashes are.
 
 Rows must be in time order: sorting a file that does not fit in memory is not a reader's business.
 """
@@ -64,6 +69,8 @@ _FORMS = {
     "vidur": _Form("arrived_at", {"num_prefill_tokens": "tokens_in", "num_decode_tokens": "tokens_out"}),
     "csv": _Form("time_s", {}),
 }
+#: The column that says which requests belong together, where a format may have one.
+_SESSIONS = {"burstgpt": "Session ID", "csv": "session"}
 _LINES = {
     "mooncake": _Form("timestamp", {"input_length": "tokens_in", "output_length": "tokens_out"}, 1e3),
     "llmservingsim": _Form("arrival_time_ns", {"input_toks": "tokens_in", "output_toks": "tokens_out"}, 1e9),
@@ -143,6 +150,8 @@ class _Reader:
         self.timed = True
         self._faults: list[Fault] = []
         self._origin: int | None = None
+        self._session: int | None = None
+        self._sessions: list[str] = []
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows; raise once all faults of a chunk are known."""
@@ -270,6 +279,8 @@ class _Reader:
                 if not 0 <= value < 1e18:
                     value = self._number(row[at].strip(), header[at], kind is int)  # says what is wrong
                 values.append(value)
+            if self._session is not None:
+                self._sessions.append(row[self._session].strip())
             if len(times) == CHUNK:
                 count += CHUNK
                 yield self._block(times, columns)
@@ -287,6 +298,9 @@ class _Reader:
         for name, values in zip(self.names, columns, strict=True):
             column = np.array(values)
             extra[name] = column.astype(np.int64) if name in _WHOLE else column.astype(np.float64)
+        if self._sessions:
+            extra["session"] = np.array(self._sessions, dtype=object)
+            self._sessions = []
         return Block(np.array(times), extra)
 
     def _next(self, rows: Iterator[list[str]]) -> list[str] | None:
@@ -320,12 +334,15 @@ class _Reader:
         doubled = [name for name in dict.fromkeys(header) if header.count(name) > 1]
         for name in doubled:
             self._fail(self._line, f'column "{name}" stands twice in the header')
-        unknown = [name for name in header if name not in ("time_s", *PLAIN)] if plain else []
+        known = ("time_s", *PLAIN, "session")
+        unknown = [name for name in header if name not in known] if plain else []
         for name in () if faults else unknown:
-            self._fail(self._line, f'unknown column "{name}"{did_you_mean(name, ("time_s", *PLAIN))}')
+            self._fail(self._line, f'unknown column "{name}"{did_you_mean(name, known)}')
         if self._faults:
             raise ScenarioError(self._faults)
         named = {name: name for name in PLAIN if name in header} if plain else form.columns
+        session = _SESSIONS.get(self.format)
+        self._session = header.index(session) if session in header else None
         self.names = list(named.values())
         place = header.index(form.time) if self.timed else 0
         stamped = self.format == "azure-llm"
@@ -377,6 +394,6 @@ def _expected(form: str) -> str:
     every = _FORMS | _LINES
     if form in every and form != "csv":
         return ",".join((every[form].time, *every[form].columns))
-    plain = "time_s and any of " + ", ".join(PLAIN)
+    plain = "time_s and any of " + ", ".join((*PLAIN, "session"))
     others = ", ".join(_expected(name) for name in _FORMS if name != "csv")
     return plain if form == "csv" else f"{others} or {plain}"

@@ -127,6 +127,19 @@ class Client(Spec):
         )
 
 
+class Sessions(Spec):
+    """Conversations: a prompt holds all that was said and answered before; who gets no answer goes away."""
+
+    turns: Factor = Field(description="requests of a session; rounded, 1 to 100")
+    think: Annotated[Distribution, DistributionOf("duration")] = Field(
+        default=Constant(0.0), description="time from a reply to the next request"
+    )
+    window: Annotated[int, Ge(1)] | None = Field(
+        default=None,
+        description="tokens of a prompt with its answer; a session ends before a turn with more",
+    )
+
+
 class Application(Spec):
     """Users at sites who send requests; a request is a graph of calls of services."""
 
@@ -141,6 +154,14 @@ class Application(Spec):
         default=Constant(0.0), description="prompt tokens, where the arrivals bring none; for language models"
     )
     tokens_out: Factor = Field(default=Constant(0.0), description="tokens to generate, likewise")
+    shared_prompt: Annotated[int, Ge(0), Le(10_000_000)] = Field(
+        default=0, description="tokens with which all its prompts begin, on top of tokens_in"
+    )
+    sessions: Sessions | None = Field(
+        default=None,
+        description="requests that follow a first one; arrivals are then those of sessions, and tokens_in is "
+        "what is said in one turn; none unless given",
+    )
     calls: Annotated[dict[Name, Call], Len(1)] = Field(description="calls of a request by name, in order")
     offload: Annotated[Any, PolicyField("offload")] = Field(
         default_factory=lambda: registry.lookup("offload", "latency-greedy")(),

@@ -51,6 +51,7 @@ from sim.saas import future
 from sim.saas.application import Application
 from sim.saas.blocks import Floats
 from sim.saas.callgraph import CallSpec
+from sim.saas.sessions import Sessions
 from sim.saas.slo import SLO
 from sim.scenario import spec
 from sim.scenario.facts import facts, instance_price, link_figures, power_curve
@@ -414,6 +415,8 @@ def _application(platform: Platform, name: str, ids: count[int], call_ids: count
         work=wanted.work,
         tokens_in=wanted.tokens_in,
         tokens_out=wanted.tokens_out,
+        sessions=_sessions(wanted.sessions),
+        shared=wanted.shared_prompt,
         offload=wanted.offload,
         site_kinds={site: each.kind for site, each in scenario.infrastructure.sites.items()},
         slo=None if wanted.slo is None else SLO(wanted.slo.latency or inf, wanted.slo.quantile),
@@ -424,6 +427,12 @@ def _application(platform: Platform, name: str, ids: count[int], call_ids: count
         call_ids=call_ids,
         on_idle=platform.look_idle,
     )
+
+
+def _sessions(wanted: spec.Sessions | None) -> Sessions | None:
+    if wanted is None:
+        return None
+    return Sessions(wanted.turns, wanted.think, inf if wanted.window is None else wanted.window)
 
 
 def _jobs(platform: Platform) -> Jobs:

@@ -13,6 +13,7 @@ from sim.errors import ScenarioError, did_you_mean
 from sim.paas.policies.autoscalers.learned import Learned
 from sim.paas.policies.autoscalers.learner import Learner
 from sim.paas.policies.sharing import Contention, Interference
+from sim.saas.policies.recorded import Preset, Trace
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.decode_checks import check_decode
 from sim.scenario.document import Location
@@ -334,6 +335,9 @@ def _applications(scenario: Scenario) -> Iterator[Problem]:
             if site not in sites:
                 yield unknown_name((*at, "allowed_sites", index), "site", site, sites)
         yield from check_arrivals((*at, "arrivals"), app.arrivals)
+        if app.sessions is not None and isinstance(app.arrivals, Trace | Preset):
+            fault = f"arrivals of process {app.arrivals.process} bring the tokens of whole prompts"  # type: ignore[attr-defined]
+            yield Problem((*at, "sessions"), f"{fault}: sessions are for those that bring none", "key")
         yield from _calls(scenario, (*at, "calls"), app)
         yield from check_calls(scenario, (*at, "calls"), app)
 

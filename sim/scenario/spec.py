@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le
 from pydantic import Field
 
-from sim.scenario.applications import Application, Call, Slo
+from sim.scenario.applications import Application, Call, Sessions, Slo
 from sim.scenario.fields import Name, Spec, WholeNumber
 from sim.scenario.infrastructure import (
     Bounds,
@@ -53,6 +53,7 @@ __all__ = [
     "Scrape",
     "ScriptedFault",
     "Service",
+    "Sessions",
     "Site",
     "Slo",
     "Storage",

@@ -28,7 +28,7 @@ class Trace:
     file: path of the trace; relative to the folder of the scenario, or else to the current one.
     preset: preset of the catalog that stands in for a file (`stratus list presets`).
     format: azure-llm, burstgpt, vidur, mooncake, llmservingsim as published, csv (time_s and any of
-        tokens_in, tokens_out, send, reply, work), or auto: told by the header.
+        tokens_in, tokens_out, send, reply, work, session), or auto: told by the header.
     keep: columns of the file and the text that a row must have there, such as {Model: GPT-4}.
     spread: rows of one moment come at random moments of the so many seconds after it, for traces whose
         clock is coarse (3 s of Mooncake's conversations); as in the file if nothing is said.

@@ -336,8 +336,8 @@ def _applications(scenario: Scenario) -> Iterator[Problem]:
                 yield unknown_name((*at, "allowed_sites", index), "site", site, sites)
         yield from check_arrivals((*at, "arrivals"), app.arrivals)
         if app.sessions is not None and isinstance(app.arrivals, Trace | Preset):
-            fault = f"arrivals of process {app.arrivals.process} bring the tokens of whole prompts"  # type: ignore[attr-defined]
-            yield Problem((*at, "sessions"), f"{fault}: sessions are for those that bring none", "key")
+            fault = "these arrivals bring the tokens of whole prompts: sessions are for those that bring none"
+            yield Problem((*at, "sessions"), fault, "key")
         yield from _calls(scenario, (*at, "calls"), app)
         yield from check_calls(scenario, (*at, "calls"), app)
 

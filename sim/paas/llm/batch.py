@@ -52,6 +52,7 @@ class Sequence:
         flying: iterations under way that it is in, where they are taken one by one.
         credit: share of a token that drafts have still to give it, likewise.
         runs: of the prefix cache, what it holds there from its beginning.
+        part: of its content, the place of what the last of these is.
         cached: tokens of its prompt that were found there when it first got a place.
         loaded: those of them that came from the host's memory.
     """
@@ -78,6 +79,7 @@ class Sequence:
         "number",
         "output",
         "owner",
+        "part",
         "preemptions",
         "prefilled",
         "priority",
@@ -88,6 +90,7 @@ class Sequence:
     )
 
     runs: list[Run]
+    part: int
 
     def __init__(
         self,
@@ -257,6 +260,7 @@ class Batch:
         self.apart -= 1
         if self.cache is not None:
             sequence.runs = []
+            sequence.part = 0
             self.cache.fill(sequence, sequence.prompt - 1)
         self.running[sequence] = None
         self._generate(sequence, sequence.prompt, sequence.last)

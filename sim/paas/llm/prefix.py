@@ -249,7 +249,7 @@ class PrefixCache(Shelf):
         self.hopes = 0
         runs: list[Run] = []
         sequence.runs = runs
-        end = 0
+        sequence.part = end = 0
         for run, first, end in self._found:
             part = self.pick(run, first, end)
             if not part.users:
@@ -275,7 +275,9 @@ class PrefixCache(Shelf):
         block, limit = runs[-1].last if runs else 0, tokens // size
         if block >= limit:
             return
-        for name, end in _content(sequence):
+        content = _content(sequence)
+        for place in range(sequence.part, len(content)):
+            name, end = content[place]
             stop = limit if end == inf else min(limit, int(end) // size)
             if block >= stop:
                 continue
@@ -288,6 +290,7 @@ class PrefixCache(Shelf):
                 runs.append(run)
             block = stop
             if block == limit:
+                sequence.part = place
                 return
 
     def release(self, sequence: Sequence, blocks: int, tokens: int, free: int) -> int:

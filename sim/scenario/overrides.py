@@ -106,7 +106,7 @@ def apply(scenario: Scenario, settings: Mapping[str, Any]) -> Scenario:
     try:
         for path, value in settings.items():
             data = placed(data, split(path), value)
-        changed = validate(data)
+        changed = validate(data, scenario.folder)
         wrong = check(changed)
     except Problems as error:
         wrong = error.found

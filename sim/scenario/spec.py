@@ -6,10 +6,11 @@ JSON Schema. What one part must know of another (names, sizes, cycles) is checke
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from sim.scenario.applications import Application, Call, Sessions, Slo
 from sim.scenario.fields import Name, Spec, WholeNumber
@@ -111,3 +112,19 @@ class Scenario(Spec):
     platform: Platform = Field(default_factory=Platform, description="what the platform decides and runs")
     applications: dict[Name, Application] = Field(default={}, description="who asks for what, by name")
     study: Study = Field(default=Study(), description="what is compared")
+
+    #: Where relative paths of input files begin, those in arms too; two scenarios are equal without it.
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file."""
+        return self._folder
+
+    def begin_at(self, folder: Path) -> None:
+        """Say where relative paths begin."""
+        self._folder = folder
+
+    def __eq__(self, other: object) -> bool:
+        """The same settings, whatever file they came from."""
+        return isinstance(other, Scenario) and self.__dict__ == other.__dict__

@@ -27,9 +27,11 @@ def validate(data: Mapping[str, Any], folder: Path = Path()) -> Scenario:
     """
     load_policies()
     try:
-        return Scenario.model_validate_json(json.dumps(data), context={"folder": str(folder)})
+        made = Scenario.model_validate_json(json.dumps(data), context={"folder": str(folder)})
     except ValidationError as error:
         raise Problems(problems(error, Scenario, data)) from None
+    made.begin_at(folder)
+    return made
 
 
 @cache

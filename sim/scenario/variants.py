@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from sim.scenario.canonical import plain
@@ -46,7 +47,7 @@ def check_variants(scenario: Scenario, known: Sequence[Problem] = ()) -> list[Pr
         for choice in point:
             changed |= choice.settings
             places |= {path: _place(choice, path) for path in choice.settings}
-        for problem in _variant(base, changed, places, known):
+        for problem in _variant(base, changed, places, known, scenario.folder):
             if problem.message not in reported:
                 reported.add(problem.message)
                 wrong.append(problem)
@@ -63,6 +64,7 @@ def _variant(
     settings: Mapping[str, Any],
     places: Mapping[str, Location],
     known: Sequence[Problem],
+    folder: Path,
 ) -> list[Problem]:
     """What is wrong with the scenario under some settings; `places` tells where each stands."""
     data = dict(base)
@@ -82,7 +84,7 @@ def _variant(
         except ValueError as error:
             found.append(Problem(place, str(error), "key"))
     try:
-        wrong = check(validate(data)) if done else []
+        wrong = check(validate(data, folder)) if done else []
     except Problems as error:
         wrong = error.found
     return [*found, *(_blamed(item, done, places) for item in wrong if item not in known)]

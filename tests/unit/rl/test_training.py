@@ -192,6 +192,22 @@ def test_an_agent_that_corrects_says_what(tmp_path, capsys):
     assert "corrects the base" in capsys.readouterr().err
 
 
+def test_weights_that_an_arm_names_begin_at_the_folder_of_the_scenario(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    train(small(), Plan("api", "q-learning", 40, day=600.0), tmp_path / "w.npz")
+    path = tmp_path / "s.yaml"
+    arm = "study: {arms: {a: {platform.services.api.autoscaler: {policy: q-learning, weights: w.npz}}, b: {}}}"
+    path.write_text(SCENARIO.replace("AUTOSCALER", "fixed") + arm + "\n")
+    from sim.study.cells import expand
+
+    scenario = load(path)
+    assert scenario == load(path, ["seed=5"])
+    cells = expand(scenario)
+    assert cells[0].scenario.platform.services["api"].autoscaler.weights == str(tmp_path / "w.npz")
+    # What is kept of the study names no folder of this machine.
+    assert scenario.study.arms["a"]["platform.services.api.autoscaler"]["weights"] == "w.npz"
+
+
 # ---------------------------------------------------------------- with the extra
 
 gymnasium = pytest.importorskip("gymnasium", reason="gymnasium is not installed (extra rl)")

@@ -312,3 +312,28 @@ def test_a_curve_and_functions_run(tmp_path, curve, day):
         (tmp_path / "s.yaml").write_text(SCENARIO.replace("ARRIVALS", text))
         outcome = build(load(tmp_path / "s.yaml")).run()
         assert 10 < len(outcome.tables["requests"]["arrival"]) < 600
+
+
+@published
+@pytest.mark.parametrize(
+    "arrivals",
+    [
+        "{process: rate-trace, file: DATA/worldcup98/invocation_count.csv.gz, start: 68d, speed: 24, mean: 2/s}",
+        "{process: rate-trace, file: DATA/nab/nyc_taxi.csv, speed: 24, mean: 2/s}",
+        "{process: rate-trace, file: DATA/nab/elb_request_count_8c0756.csv, mean: 2/s, gaps: hold}",
+        "{process: rate-trace, file: DATA/nab/Twitter_volume_AMZN.csv, mean: 2/s, repeat: true}",
+        "{process: azure-functions, file: DATA/azure_functions/invitro_example_invocations.csv, "
+        "durations: DATA/azure_functions/invitro_example_durations.csv, thin: 50%}",
+    ],
+    ids=["worldcup98", "nyc-taxi", "elb", "twitter", "functions"],
+)
+def test_published_files_run(tmp_path, arrivals):
+    text = SCENARIO.replace("ARRIVALS", arrivals.replace("DATA", STRATUS_DATA or ""))
+    (tmp_path / "s.yaml").write_text(text)
+    scenario = load(tmp_path / "s.yaml")
+    came = len(build(scenario).run().tables["requests"]["arrival"])
+    times = np.arange(0.5, 300.0)
+    due = float(np.sum(scenario.applications["shop"].arrivals.expected(times, 1)))
+    # Poisson about the recorded curve, to five standard deviations.
+    assert due > 0
+    assert abs(came - due) < 5 * due**0.5

@@ -196,7 +196,9 @@ def test_weights_that_an_arm_names_begin_at_the_folder_of_the_scenario(tmp_path,
     monkeypatch.chdir("/")
     train(small(), Plan("api", "q-learning", 40, day=600.0), tmp_path / "w.npz")
     path = tmp_path / "s.yaml"
-    arm = "study: {arms: {a: {platform.services.api.autoscaler: {policy: q-learning, weights: w.npz}}, b: {}}}"
+    arm = (
+        "study: {arms: {a: {platform.services.api.autoscaler: {policy: q-learning, weights: w.npz}}, b: {}}}"
+    )
     path.write_text(SCENARIO.replace("AUTOSCALER", "fixed") + arm + "\n")
     from sim.study.cells import expand
 

@@ -318,7 +318,8 @@ def test_a_curve_and_functions_run(tmp_path, curve, day):
 @pytest.mark.parametrize(
     "arrivals",
     [
-        "{process: rate-trace, file: DATA/worldcup98/invocation_count.csv.gz, start: 68d, speed: 24, mean: 2/s}",
+        "{process: rate-trace, file: DATA/worldcup98/invocation_count.csv.gz, start: 68d, speed: 24, "
+        "mean: 2/s}",
         "{process: rate-trace, file: DATA/nab/nyc_taxi.csv, speed: 24, mean: 2/s}",
         "{process: rate-trace, file: DATA/nab/elb_request_count_8c0756.csv, mean: 2/s, gaps: hold}",
         "{process: rate-trace, file: DATA/nab/Twitter_volume_AMZN.csv, mean: 2/s, repeat: true}",

@@ -97,7 +97,7 @@ def plan_command(file: Path, plugins: tuple[Path, ...], **options: Any) -> int:
         if options["as_json"]:
             out_json(result)
         else:
-            _show_rate(result)
+            _show_rate(result, asked, trials, rate)
         return 0 if best is not None else 1
     study = _load(file, options["sets"]).study
     configurations = _configurations(scenario, study.arms, service, options["vary"])
@@ -227,7 +227,8 @@ def _show(data: dict[str, Any], asked: Asked, found: Sequence[Found]) -> None:
     tokens = any(item.best and TOKENS in item.best.metrics for item in found)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("configuration", overflow="fold")
-    for head in ("replicas", "USD/h", *(["USD/M tokens"] if tokens else []), *data["short"]):
+    heads = [_head(condition) for condition in asked.conditions]
+    for head in ("replicas", "USD/h", *(["USD/M\ntokens"] if tokens else []), *heads):
         table.add_column(head, justify="right")
     chosen = (data["cheapest"] or {}).get("configuration")
     for item in sorted(found, key=lambda item: (item.best is None, item.best.cost if item.best else 0.0)):
@@ -261,32 +262,52 @@ def _size(trial: Trial | None, tokens: bool) -> list[str]:
     return [f"{trial.size:.0f}", f"{trial.cost:,.2f}", *price]
 
 
-def _rate(scenario: Scenario, asked: Asked, trials: Sequence[Any], best: Any, rate: float) -> dict[str, Any]:
+def _rate(
+    scenario: Scenario, asked: Asked, trials: Sequence[Trial], best: Any, rate: float
+) -> dict[str, Any]:
+    from sim.report.planned import plain
+
     return {
         "version": 1,
         "scenario": scenario.name,
         "slo": [str(condition) for condition in asked.conditions],
         "greatest_factor": None if best is None else best.size,
         "requests_per_second": None if best is None or math.isnan(rate) else rate * best.size,
-        "trials": [{"factor": trial.size, "kept": trial.kept, "reason": trial.reason} for trial in trials],
+        "trials": [
+            {"factor": trial.size, **{key: plain(trial)[key] for key in ("kept", "reason", "objectives")}}
+            for trial in trials
+        ],
     }
 
 
-def _show_rate(result: dict[str, Any]) -> None:
+def _show_rate(result: dict[str, Any], asked: Asked, trials: Sequence[Trial], rate: float) -> None:
+    """The answer, then every load that was tried."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    from sim.cli.console import harmless
+    from sim.report.planned import shown
 
-    table = Table("load", "", box=box.SIMPLE_HEAD, pad_edge=False)
-    for trial in result["trials"]:
-        words = "keeps the objectives" if trial["kept"] else trial["reason"]
-        table.add_row(f"x {trial['factor']:.3g}", Text(harmless(words)))
     if result["greatest_factor"] is None:
         out("no load that was tried keeps the objectives")
     else:
-        rate = result["requests_per_second"]
-        words = "" if rate is None else f", {rate:.3g} requests per second"
+        most = result["requests_per_second"]
+        words = "" if most is None else f", {most:.3g} requests per second"
         out(f"greatest load: {result['greatest_factor']:.3g} times that of the file{words}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    heads = [_head(condition) for condition in asked.conditions]
+    for head in ("load", "requests/s", *heads):
+        table.add_column(head, justify="right")
+    table.add_column("")
+    for trial in trials:
+        row = [Text(f"x {trial.size:.3g}"), Text("-" if math.isnan(rate) else f"{rate * trial.size:.3g}")]
+        row += [Text(shown(one), style="green" if one.verdict == "met" else "red") for one in trial.bounds]
+        table.add_row(*row, "kept" if trial.kept else "overloaded" if trial.overloaded else "")
     console().print(table)
+
+
+def _head(condition: Condition) -> str:
+    """An objective as the head of a column, its bound in a line of its own."""
+    from sim.report.planned import short
+
+    return short(condition).replace(" ", "\n", 1)

@@ -55,24 +55,24 @@ def report(scenario: Scenario, asked: Asked, found: Sequence[Found], wanted: int
         "answer": _answer(asked, found, choice, wanted, interrupted),
         "interrupted": interrupted,
         "slo": slo,
-        "short": [_short(condition) for condition in asked.conditions],
+        "short": [short(condition) for condition in asked.conditions],
         "service": asked.service,
         "replications": asked.replications,
         "cheapest": None
         if choice is None or choice.best is None
-        else {"configuration": choice.name, **_trial(choice.best)},
+        else {"configuration": choice.name, **plain(choice.best)},
         "front": [
-            {"configuration": owner, "shown": _figure(trial.metrics[metric], metric), **_trial(trial)}
+            {"configuration": owner, "shown": _figure(trial.metrics[metric], metric), **plain(trial)}
             for owner, trial in front
         ],
         "configurations": [
             {
                 "configuration": item.name,
                 "settings": dict(item.settings),
-                "best": None if item.best is None else _trial(item.best),
+                "best": None if item.best is None else plain(item.best),
                 "ruled_out": item.ruled_out,
                 "complete": item.complete,
-                "trials": [_trial(trial) for trial in item.trials],
+                "trials": [plain(trial) for trial in item.trials],
             }
             for item in found
         ],
@@ -119,7 +119,7 @@ def _figure(value: float, metric: str) -> str:
     return units.show(value, lookup(metric).dimension)
 
 
-def _short(condition: Condition) -> str:
+def short(condition: Condition) -> str:
     """An objective without the scope of its metric."""
     name = condition.metric
     return str(condition).replace(name, name.split(".", 2)[-1], 1)
@@ -128,7 +128,7 @@ def _short(condition: Condition) -> str:
 def _answer(
     asked: Asked, found: Sequence[Found], choice: Found | None, wanted: int, interrupted: bool
 ) -> str:
-    objectives = " and ".join(_short(condition) for condition in asked.conditions)
+    objectives = " and ".join(short(condition) for condition in asked.conditions)
     so_far = f" (interrupted: {len(found)} of {wanted} configurations looked at)" if interrupted else ""
     if choice is None or choice.best is None:
         return f"No configuration keeps {objectives}.{so_far}"
@@ -142,6 +142,10 @@ def _answer(
     if len(found) > 1:
         others = len(found) - len(able)
         among = f", the cheapest of {len(found)} configurations"
+        equal = [
+            item.name for item in able if item is not choice and item.best and item.best.cost == best.cost
+        ]
+        among += f", as is {' and '.join(equal)}" if equal else ""
         among += f" ({others} ruled out)" if others else ""
     return f"{choice.name} with {many(best.size)} keeps {objectives} for {price}{among}.{so_far}"
 
@@ -188,7 +192,8 @@ def chart(asked: Asked, found: Sequence[Found], front: Sequence[tuple[str, Trial
         return finish(figure, "plan", "Cost against latency", reading, table(header, rows))
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
+def plain(trial: Trial) -> dict[str, Any]:
+    """A trial as plain data."""
     return {
         "replicas": trial.size,
         "usd_per_hour": trial.cost,

@@ -62,6 +62,7 @@ class Scheduler:
         roster: who runs, and where.
         passes: passes over the queue so far.
         quotas: of the tenants, if they have any.
+        pools: elastic pools that it asks for nodes.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Scheduler:
             event: [f for f in filters if event in f.retry_on and not isinstance(f, ResourcesFit)]
             for event in ("released", "bound")
         }
-        self._pools = list(pools)
+        self.pools = list(pools)
         self._learning: list[Any] = [score for score, _ in scores if hasattr(score, "saw")]
         self._possible: dict[tuple[tuple[Shape, int], ...], bool] = {}
         self._due = False
@@ -225,7 +226,7 @@ class Scheduler:
         if self.quotas is not None and not self.quotas.possible(group):
             return False
         if group.shape not in self._possible:
-            self._possible[group.shape] = ever_fits(group, self.placer, self._pools)
+            self._possible[group.shape] = ever_fits(group, self.placer, self.pools)
         return self._possible[group.shape]
 
     def withdraw(self, group: Group) -> None:

@@ -23,6 +23,7 @@ from sim.paas.autoscaling.disruption import DisruptionBudget
 from sim.paas.calls import Batch, Call
 from sim.paas.coldstart import Artifact, Startup
 from sim.paas.gauge import Gauge
+from sim.paas.pace import EnginePace
 from sim.paas.policies.autoscalers.base import NO_OUTLOOK
 from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.replica import Replica
@@ -56,7 +57,7 @@ class Service:
         name: of the service.
         site: where its replicas run.
         scheduler: gives replicas their nodes.
-        time: how long a batch takes.
+        time: how long a batch takes; None: what follows from the engine, if that is a language model's.
         engine: how calls become batches.
         router: which replica gets a call.
         admission: which calls are let in; None: all that the queues take.
@@ -111,7 +112,7 @@ class Service:
         site: str,
         *,
         scheduler: Scheduler,
-        time: TimeModel,
+        time: TimeModel | None = None,
         engine: Engine,
         router: Router,
         admission: Admission | None = None,
@@ -154,8 +155,14 @@ class Service:
         self.sharing = sharing
         self.hosting = hosting
         self.store = store
-        self.time = fresh(time)
         self.engine = fresh(engine)
+        self.time: TimeModel
+        if time is not None:
+            self.time = fresh(time)
+        elif isinstance(self.engine, ContinuousBatch):
+            self.time = EnginePace(self.engine, resources.accelerators)
+        else:
+            raise ValueError(f"service {name}: its engine needs a time model")
         self.router = fresh(router)
         registry.start(self.time, model, precision)
         registry.start(self.router, ctx.streams, name)
@@ -179,6 +186,8 @@ class Service:
         self._expiring = False
         self._planned_on = catalog_device(device) if device is not None else None
         self._cluster = scheduler.cluster
+        self._elastic = scheduler.pools
+        self._pools = pools
         self._scanned = 0
         self._plan = Batch()
         self._seen = Batch(0)
@@ -273,14 +282,20 @@ class Service:
         return self.time.seconds(plan)
 
     def _likely_device(self) -> Device | None:
-        """The device of the first node of the site that has one."""
+        """The device of the first node it may run on that has one, else of a pool that may get such nodes."""
         nodes = self._cluster.nodes
         while self._planned_on is None and self._scanned < len(nodes):
             node = nodes[self._scanned]
             self._scanned += 1
-            if node.site == self.site:
+            if self._may_use(node.site, node.pool):
                 self._planned_on = node.type.device
+        if self._planned_on is None:
+            types = (pool.node_type for pool in self._elastic if self._may_use(pool.site, pool.path))
+            return next((kind.device for kind in types if kind.device is not None), None)
         return self._planned_on
+
+    def _may_use(self, site: str, pool: str) -> bool:
+        return site == self.site and (self._pools is None or pool in self._pools)
 
     # ------------------------------------------------------------ calls come
 

@@ -146,6 +146,9 @@ def _services(scenario: Scenario) -> Iterator[Problem]:
         at: Location = ("platform", "services", name)
         if service.model is not None:
             yield from _catalog((*at, "model"), "model", service.model)
+        hosted = service.hosts is not None and all(m.time is not None for m in service.hosts.models.values())
+        if service.time is None and service.engine.policy != "continuous-batch" and not hosted:
+            yield Problem((*at, "time"), "is missing", "key")
         if service.engine.policy == "continuous-batch" and service.engine.blocks is None:
             yield from _cache(scenario, at, service)
         yield from check_hosts(scenario, at, service)
@@ -298,7 +301,9 @@ def _pools(scenario: Scenario, service: Service) -> Iterator[Pool]:
 
 def _roofline(scenario: Scenario, at: Location, service: Service) -> Iterator[Problem]:
     """What a roofline time needs of the model and of the devices it may run on."""
-    if service.time.policy not in ("roofline", "encoder-decoder") or service.hosts is not None:
+    if service.time is None or service.time.policy not in ("roofline", "encoder-decoder"):
+        return
+    if service.hosts is not None:
         return
     if service.model is None:
         yield Problem((*at, "model"), "is missing: a roofline time needs the FLOP of a model", "key")

@@ -94,6 +94,7 @@ def hosting(service: Service) -> Hosting | None:
             assert service.load_rate is not None, "the loader has checked it"
             load = size / service.load_rate
         time = fresh(each.time or service.time)
+        assert time is not None, "the loader has checked it"
         registry.start(time, model, service.precision)
         names = [name] if each.copies == 1 else [f"{name}-{rank}" for rank in range(1, each.copies + 1)]
         for one in names:
@@ -139,7 +140,11 @@ def check_hosts(scenario: Scenario, at: Location, service: Service) -> Iterator[
         if model.load is None and service.load_rate is None:
             yield Problem(here, "give `load`, or `load_rate` of the service", "key")
         time = model.time or service.time
-        if time.policy == "roofline" and (model.model is None or catalog.model(model.model).flop is None):
+        if (
+            time is not None
+            and time.policy == "roofline"
+            and (model.model is None or catalog.model(model.model).flop is None)
+        ):
             yield Problem(here, "a roofline time needs a `model` with FLOP in the catalog", "key")
         largest = max(largest, _size(service, model))
     yield from _memory(scenario, at, service, largest)

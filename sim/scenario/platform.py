@@ -331,7 +331,11 @@ class Service(Spec):
     device: str | None = Field(default=None, description="accelerator its replicas need; any unless given")
     model: str | None = Field(default=None, description="model of the catalog (`stratus list models`)")
     precision: Precision = Field(default="fp16", description="number format the model runs in")
-    time: Annotated[Any, PolicyField("time")] = Field(description="how long one batch takes")
+    time: Annotated[Any, PolicyField("time")] | None = Field(
+        default=None,
+        description="how long one batch takes; of `continuous-batch` only what waits are estimated by, and "
+        "unless given what its `steps` make of it",
+    )
     engine: Annotated[Any, PolicyField("engine")] = default_policy(
         "engine", "concurrent", "how calls share a replica"
     )

@@ -47,11 +47,11 @@ class ContinuousBatch:
     their prompts share (`sessions`, `shared`, traces with hashes). It is off unless asked for, so that
     schedules are those of the rule alone; vLLM has it on. Evicted blocks then go to `host_cache` bytes of the
     host's memory, and come back over `host_bandwidth` for each accelerator (PCIe 4.0 x16 gives 25 of
-    32 GB/s), which lengthens the iteration. The service's time
-    model is used only to estimate waits. A call that its client cancels leaves when the iteration under way
-    ends (vLLM aborts it when the connection closes). Tokens come with the trace or the application; a call
-    without counts as 1 + 1 tokens. With a `pipeline`, `speculation`, `adapters` or `longest_chunk` every
-    iteration is taken by itself, which is slower to simulate.
+    32 GB/s), which lengthens the iteration. The service needs no time model: waits are estimated by
+    `steps`. A call that its client cancels leaves when the iteration under way ends (vLLM aborts it when
+    the connection closes). Tokens come with the trace or the application; a call without counts
+    as 1 + 1 tokens. With a `pipeline`, `speculation`, `adapters` or `longest_chunk` every iteration is taken
+    by itself, which is slower to simulate.
     """
 
     steps: Annotated[Any, OfKind("steps")]

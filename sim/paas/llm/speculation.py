@@ -54,6 +54,15 @@ def expected_tokens(drafts: int, acceptance: float) -> float:
     return (1.0 - acceptance ** (drafts + 1)) / (1.0 - acceptance)
 
 
+def acceptance_of(drafts: int, tokens: float) -> float:
+    """The probability with which an iteration gives so many tokens in the mean, 1 to drafts + 1."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expected_tokens(drafts, middle) < tokens else (low, middle)
+    return high
+
+
 def speed_up(drafts: int, acceptance: float, cost: float) -> float:
     """How much faster tokens come if verifying costs no more than generating (their theorem 3.8)."""
     return expected_tokens(drafts, acceptance) / (drafts * cost + 1.0)

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le
 
 from sim.paas.llm.adapters import BYTES_PER_RANK, Adapters, overhead
 from sim.paas.llm.roofline import ACTIVATION
-from sim.paas.llm.speculation import Speculation
+from sim.paas.llm.speculation import Speculation, acceptance_of
 from sim.units import BytesPerSecond, Fraction, Number, Seconds
 
 if TYPE_CHECKING:
@@ -53,23 +53,36 @@ class Speculate:
 
     In every iteration `drafts` tokens are drafted for each sequence that generates, each at `cost` x the
     time of an iteration without prompts, and verified together as tokens of a prompt would be
-    processed. Each is accepted with the probability `acceptance` if those before it were. Where `accepted` is
+    processed. Each is accepted with the probability `acceptance` if those before it were; instead of that,
+    `length` may give the mean number of tokens of an iteration, the model's own included, as vLLM and reports
+    of models state it. (Their rate of acceptance counts all drafts, and is lower.) Where `accepted` is
     `expected`, as many are accepted as in the mean, fractions being carried over, instead of being drawn.
     """
 
     __pydantic_config__ = {"extra": "forbid", "strict": True}  # noqa: RUF012
 
     drafts: Annotated[int, Ge(1), Le(64)]
-    acceptance: Fraction
+    acceptance: Fraction | None = None
+    length: Annotated[float, Ge(1)] | None = None
     cost: Annotated[float, Ge(0), Le(10)] = 0.0
     accepted: Literal["drawn", "expected"] = "drawn"
+
+    def __post_init__(self) -> None:
+        if (self.acceptance is None) == (self.length is None):
+            raise ValueError("give `acceptance` or `length`, one of the two")
+        if self.length is not None and self.length > self.drafts + 1:
+            raise ValueError(f"`length`: {self.drafts} drafts give at most {self.drafts + 1} tokens")
 
     def build(self, streams: RandomStreams | None, path: str) -> Speculation:
         """For one engine; without streams as many are accepted as expected."""
         draw = None
         if streams is not None and self.accepted == "drawn":
             draw = streams.uniforms(f"{path}/drafts")
-        return Speculation(self.drafts, self.acceptance, self.cost, draw)
+        chance = self.acceptance
+        if chance is None:
+            assert self.length is not None
+            chance = acceptance_of(self.drafts, self.length)
+        return Speculation(self.drafts, chance, self.cost, draw)
 
 
 @dataclass

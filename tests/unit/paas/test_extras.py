@@ -39,7 +39,7 @@ def work(rate=10.0, count=120):
     [
         {"pipeline": Pipeline(2, 1e-3), "scheduling": "sarathi"},
         {"pipeline": Pipeline(4), "scheduling": "prefill-first"},
-        {"speculation": Speculate(3, 0.7, 0.1, "expected")},
+        {"speculation": Speculate(3, 0.7, cost=0.1, accepted="expected")},
         {"adapters": LowRank(2, 9), "pipeline": Pipeline(2), "order": "priority"},
     ],
     ids=str,
@@ -193,6 +193,20 @@ def test_a_hop_takes_the_activations_of_its_tokens():
     two = engine(pipeline=Pipeline(2)).build()
     (one,) = simulate(two, [Sequence(0, 0.0, 100, 1)])
     assert one.finish == pytest.approx(5e-3 + 100 * 2e-5)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({}, "one of the two"),
+        ({"acceptance": 0.5, "length": 2.0}, "one of the two"),
+        ({"length": 5.5}, "at most 5"),
+    ],
+)
+def test_acceptance_is_told_once(more, message):
+    with pytest.raises(ValueError, match=message):
+        Speculate(4, **more)
+    assert Speculate(4, length=2.76).build(None, "").acceptance == pytest.approx(0.6975, abs=1e-4)
 
 
 def test_there_is_a_sequence_for_each_stage():

@@ -167,7 +167,7 @@ def test_pipelines_of_vllm_v1(work, places, budget, stages):
 
 
 @pytest.mark.parametrize("rule", [ChunkedPrefill(5, 20), SarathiServe(5, 20), PrefillFirst(5, 120)], ids=repr)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(WORK, st.integers(28, 80))
 def test_on_one_stage_both_engines_are_alike(rule, work, blocks):
     """Moments, and percentiles of the gaps."""

@@ -56,7 +56,7 @@ class EnginePace:
         each, per_iteration = pause, 1.0
         if engine.speculation is not None:
             drafts = engine.speculation.drafts
-            per_iteration = expected_tokens(drafts, engine.speculation.acceptance)
+            per_iteration = expected_tokens(drafts, engine.speculation.chance)
             each = times.seconds(part * drafts, 0.0, part, round(part * held))
             each += drafts * engine.speculation.cost * pause
         rounds = (output - 1) / per_iteration * calls / together

@@ -38,7 +38,7 @@ def _pair(at: Location, service: Service, target: Service) -> Iterator[Problem]:
         if each.engine.policy != "continuous-batch":
             message = f"needs `engine: continuous-batch`, and {who} has {each.engine.policy!r}"
             yield Problem(at, message, "key")
-        for alone in ("pipeline", "speculation", "adapters"):
+        for alone in ("pipeline", "speculation", "adapters", "longest_chunk"):
             if getattr(each.engine, alone, None) is not None:
                 yield Problem(at, f"does not go together with `{alone}`, which {who} has", "key")
     if service.model != target.model:

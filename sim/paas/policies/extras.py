@@ -73,16 +73,20 @@ class Speculate:
         if self.length is not None and self.length > self.drafts + 1:
             raise ValueError(f"`length`: {self.drafts} drafts give at most {self.drafts + 1} tokens")
 
+    @property
+    def chance(self) -> float:
+        """Probability that a draft is accepted if those before it were."""
+        if self.acceptance is not None:
+            return self.acceptance
+        assert self.length is not None
+        return acceptance_of(self.drafts, self.length)
+
     def build(self, streams: RandomStreams | None, path: str) -> Speculation:
         """For one engine; without streams as many are accepted as expected."""
         draw = None
         if streams is not None and self.accepted == "drawn":
             draw = streams.uniforms(f"{path}/drafts")
-        chance = self.acceptance
-        if chance is None:
-            assert self.length is not None
-            chance = acceptance_of(self.drafts, self.length)
-        return Speculation(self.drafts, chance, self.cost, draw)
+        return Speculation(self.drafts, self.chance, self.cost, draw)
 
 
 @dataclass

@@ -33,7 +33,8 @@ class EnginePace:
         self._accelerators = accelerators
         self._model: Model | None = None
         self._precision = ""
-        self._made: dict[Device | None, tuple[StepTimes, int]] = {}
+        #: By name of the device.
+        self._made: dict[str, tuple[StepTimes, int]] = {}
 
     def start(self, model: Model | None, precision: str) -> None:
         """Prepare for a model at a precision."""
@@ -66,11 +67,12 @@ class EnginePace:
 
     def _on(self, device: Device | None) -> tuple[StepTimes, int]:
         """Iterations on a device, and the tokens that find room in its cache."""
-        made = self._made.get(device)
+        name = "" if device is None else device.name
+        made = self._made.get(name)
         if made is None:
             engine, stages = self._engine, self._engine.stages
             accelerators = max(1, round(self._accelerators / stages))
             times = engine.steps.build(self._model, self._precision, device, accelerators)
             blocks = engine.capacity(self._model, self._precision, device, self._accelerators)
-            made = self._made[device] = times, blocks * engine.block_size
+            made = self._made[name] = times, blocks * engine.block_size
         return made

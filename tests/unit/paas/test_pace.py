@@ -2,12 +2,13 @@
 
 import pytest
 
+from sim import catalog
 from sim.paas.calls import Batch
 from sim.paas.llm import Sequence, simulate
 from sim.paas.pace import EnginePace
 from sim.paas.policies.continuous import ContinuousBatch
 from sim.paas.policies.extras import Pipeline, Speculate
-from sim.paas.policies.steps import Linear
+from sim.paas.policies.steps import Linear, Roofline
 from tests.platforms import simulate as run
 
 STEPS = Linear(base=5e-3, per_prompt_token=2e-5, per_sequence=3e-5, per_context_token=7e-8, per_square=0.0)
@@ -50,6 +51,15 @@ def test_a_full_engine_keeps_the_pace(settings):
     full = policy.max_sequences
     expected = pace(policy).seconds(batch(full, 200, 100)) * 400 / full
     assert expected == pytest.approx(done[-1].finish, rel=0.12)
+
+
+def test_of_a_device_of_the_catalog():
+    policy = ContinuousBatch(Roofline())
+    made = EnginePace(policy, 1.0)
+    made.start(catalog.model("llama-3.1-8b"), "bf16")
+    one, two = batch(1, 500, 100), batch(1, 500, 100)
+    one.device, two.device = catalog.device("a100-sxm-80"), catalog.device("h100-sxm")
+    assert made.seconds(one) > made.seconds(two) > 0.0
 
 
 def test_a_scenario_needs_no_time_for_a_language_model():

@@ -204,6 +204,19 @@ def test_calls_that_wait_for_a_load_time_out(bench):
     ]
 
 
+def test_weights_come_from_the_store_once(bench):
+    """6 GB at 1 GB/s to the node, then 2 s into the accelerator; later they lie on the node."""
+    bench.serve(hosting=host([6e9, 6e9], 10e9, [2.0, 2.0], [1.0, 1.0]))
+    calls = []
+    for at, model in ((0.0, "a"), (20.0, "b"), (40.0, "a")):
+        call = bench.call_at(at)
+        call.model = model
+        calls.append(call)
+    tables = bench.finish()
+    assert [call.start - call.enter for call in calls] == pytest.approx([8.0, 8.0, 2.0])
+    assert [row["seconds"] for row in tables["swaps"]] == pytest.approx([8.0, 8.0, 2.0])
+
+
 def test_who_waits_behind_a_call_that_gives_up_begins(bench):
     """While `a` works `b` cannot be loaded; behind it the next call of `a` waits, though a server is free."""
     calls = serve(

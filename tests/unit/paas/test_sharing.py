@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.kernel.kernel import Kernel
+from sim.paas.llm import ChunkedPrefill, Engine, LinearSteps, Sequence, simulate
 from sim.paas.policies.sharing import Contention, Demand, Interference, MultiProcess, TimeSlicing
 from sim.paas.sharing import SharedDevice
 from sim.scenario.build import build
@@ -251,6 +252,17 @@ def test_a_language_model_on_a_share_of_a_gpu(tmp_path, sharing, slow):
     apps = np.array(requests["app"].texts())
     for app, ends in expected.items():
         assert np.sort(requests["done"][apps == app]) == pytest.approx(ends, abs=1e-9)
+
+
+def test_a_stretch_at_another_pace_takes_as_much_longer():
+    """Growing iterations and prompts, all of them at a third of the pace."""
+    ends = []
+    for pace in (1.0, 1 / 3):
+        engine = Engine(ChunkedPrefill(), LinearSteps(base=0.01, per_context_token=1e-4), 1000)
+        engine.rescale(pace, 0.0)
+        (one,) = simulate(engine, [Sequence(0, arrival=0.0, prompt=40, output=50)])
+        ends.append((one.first, one.finish))
+    assert ends[1] == pytest.approx([3 * moment for moment in ends[0]])
 
 
 JOBS = """

@@ -79,7 +79,7 @@ class TokenReplica(Replica):
     @property
     def kv_use(self) -> float:
         """Share of its cache's blocks in use, 0 to 1."""
-        return self._engine.use
+        return self._engine.use(self._kernel.now)
 
     def cached(self, call: Call) -> int:
         """Tokens of a call's prompt that its prefix cache holds now, in the host's memory or nearer."""

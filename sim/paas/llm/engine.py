@@ -96,21 +96,21 @@ class Engine:
         self._leaving: list[Sequence] = []
         self._slower = 1.0
 
-    @property
-    def use(self) -> float:
-        """Share of the cache's blocks in use, 0 to 1."""
+    def use(self, now: float) -> float:
+        """Share of the cache's blocks in use at a moment, 0 to 1."""
+        return 1.0 - self._free(now) / self.batch.blocks
+
+    def _free(self, now: float) -> int:
+        """Blocks nobody holds: of the stretch that lasts, the iterations begun have taken theirs."""
         batch = self.batch
-        return 1.0 - batch.free / batch.blocks
+        if self._step is None or self._count == 1:
+            return batch.free
+        return batch.free - batch.taken(self._within(now - self._began))
 
     def cached(self, content: Content, tokens: int, now: float) -> int:
         """How many tokens of such a prompt the prefix cache holds at a moment."""
-        batch, free = self.batch, self.batch.free
-        if batch.cache is None:
-            return 0
-        if self._count > 1 and self._step is not None:
-            # Of the stretch that lasts, the iterations begun have taken their blocks.
-            free -= batch.taken(self._within(now - self._began))
-        return batch.cache.known(content, tokens, free)
+        cache = self.batch.cache
+        return 0 if cache is None else cache.known(content, tokens, self._free(now))
 
     def refusal(self, sequence: Sequence) -> str:
         """Why a sequence can never be served, "" if it can."""

@@ -91,9 +91,8 @@ class StepwiseEngine:
         #: (moment it was formed, moment it ends, what is in it) of the iterations under way, in order.
         self._flights: deque[tuple[float, float, Picked]] = deque()
 
-    @property
-    def use(self) -> float:
-        """Share of the cache's blocks in use, 0 to 1."""
+    def use(self, now: float) -> float:
+        """Share of the cache's blocks in use, 0 to 1; every iteration has taken its own."""
         return 1.0 - self.batch.free / self.batch.blocks
 
     def refusal(self, sequence: Sequence) -> str:

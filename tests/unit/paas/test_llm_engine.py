@@ -219,3 +219,31 @@ def test_caches_that_come_and_go(rule, work, blocks):
     assert gaps.count == each.count
     if gaps.count:
         assert gaps.mean() == pytest.approx(each.mean(), rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0.0, 0.2), st.integers(1, 40), st.integers(1, 60)), min_size=1, max_size=8),
+    st.integers(30, 80),
+    st.lists(st.floats(0.0, 2.0), min_size=1, max_size=20),
+)
+def test_the_use_of_the_cache_is_that_of_the_moment(work, blocks, moments):
+    """Whoever looks in the midst of a stretch sees what an engine that steps has taken by then."""
+
+    def seen(times):
+        engine, events, clock = Engine(ChunkedPrefill(6, 16), times, blocks, block_size=SIZE), [], 0.0
+        for number, (gap, prompt, output) in enumerate(work):
+            clock += gap
+            events.append((clock, number, Sequence(number, clock, prompt, output)))
+        events += [(moment, len(work) + place, None) for place, moment in enumerate(moments)]
+        found = []
+        for moment, _, sequence in sorted(events, key=lambda event: event[:2]):
+            while engine.until < moment:
+                engine.proceed(engine.until)
+            if sequence is None:
+                found.append(engine.use(moment))
+            elif not engine.refusal(sequence):
+                engine.offer(sequence, moment)
+        return found
+
+    assert seen(TIMES) == pytest.approx(seen(FunctionSteps(TIMES.seconds)), abs=1e-12)

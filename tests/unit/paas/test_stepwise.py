@@ -233,4 +233,4 @@ def test_what_it_cannot_do_is_said():
     assert engine.refusal(Sequence(0, 0.0, 100, 26)) == "exceeds-cache"
     with pytest.raises(ValueError, match="begins with prompts"):
         engine.offer(Sequence(0, 0.0, 10, 2, prefilled=0.0), 0.0)
-    assert engine.use == 0.0
+    assert engine.use(engine.until) == 0.0

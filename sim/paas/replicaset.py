@@ -312,6 +312,9 @@ class ReplicaSet:
         if replica.start is not None:
             replica.start.cancel()
             replica.start = None
+        if replica.busy:
+            # Without calls: an engine is in the midst of an iteration of calls that were cancelled.
+            replica.clear(now)
         if replica.state >= ReplicaState.READY:
             self.servers.change(now, -self._service.engine.servers)
         replica.state = ReplicaState.GONE

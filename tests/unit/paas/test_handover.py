@@ -260,9 +260,12 @@ def empty(platform):
     fault=st.none() | st.tuples(st.floats(0.1, 5.9), st.sampled_from(["left", "right"])),
     threshold=st.sampled_from([0, 40]),
     prefixes=st.booleans(),
+    scalings=st.lists(
+        st.tuples(st.floats(0.1, 5.9), st.sampled_from(["prompts", "answers"]), st.integers(0, 2)), max_size=3
+    ),
 )
 def test_calls_and_blocks_are_conserved(
-    seed, scheduling, left, right, blocks, bandwidth, client, fault, threshold, prefixes
+    seed, scheduling, left, right, blocks, bandwidth, client, fault, threshold, prefixes, scalings
 ):
     """Whatever fails, gives up or loses its place: requests end once, and every block is free at the end."""
     script = "[]"
@@ -286,6 +289,9 @@ def test_calls_and_blocks_are_conserved(
         ],
     )
     platform = build(scenario)
+    # At the end there are replicas for whoever waits.
+    for moment, service, count in [*scalings, (6.0, "prompts", 1), (6.0, "answers", 1)]:
+        platform.ctx.kernel.call_at(moment, platform.services[service].replica_set.scale, count)
     outcome = platform.run()
     assert outcome.facts["ended"]["reason"] == "completed"
     empty(platform)

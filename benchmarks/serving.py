@@ -29,9 +29,12 @@ from sim.paas.llm import (
     Engine,
     FunctionSteps,
     LinearSteps,
+    PartOfSteps,
     PrefillFirst,
     Sarathi,
     Sequence,
+    Speculation,
+    StepwiseEngine,
     simulate,
 )
 from sim.scenario.build import build
@@ -90,13 +93,10 @@ def lengths(path: str | None) -> list[tuple[int, int]]:
     return list(zip(prompts.tolist(), outputs.tolist(), strict=True))
 
 
-def serve(
-    rule: PrefillFirst | ChunkedPrefill | Sarathi, work: list[tuple[int, int]], stepped: bool
-) -> tuple[float, float]:
+def serve(engine: Engine | StepwiseEngine, work: list[tuple[int, int]]) -> tuple[float, float]:
     """(seconds of wall time, mean end-to-end time) with Poisson arrivals."""
     moments = np.cumsum(np.random.default_rng(2).exponential(1 / RATE, len(work))).tolist()
     sequences = [Sequence(i, at, *size) for i, (at, size) in enumerate(zip(moments, work, strict=True))]
-    engine = Engine(rule, FunctionSteps(TIMES.seconds) if stepped else TIMES, BLOCKS)
     began = time.process_time()
     done = simulate(engine, sequences)
     return time.process_time() - began, float(np.mean([s.finish - s.arrival for s in done]))
@@ -145,15 +145,26 @@ def main() -> None:
     print("| rule | jumping, requests/s | stepping | whole simulator | by the clock |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, rule in RULES.items():
-            took, mean = min(serve(rule, work, False) for _ in range(3))
-            _, jumped_mean = serve(rule, work[:STEPPED], False)
-            slow, stepped_mean = min(serve(rule, work[:STEPPED], True) for _ in range(3))
+            took, mean = min(serve(Engine(rule, TIMES, BLOCKS), work) for _ in range(3))
+            _, jumped_mean = serve(Engine(rule, TIMES, BLOCKS), work[:STEPPED])
+            stepping = FunctionSteps(TIMES.seconds)
+            slow, stepped_mean = min(serve(Engine(rule, stepping, BLOCKS), work[:STEPPED]) for _ in range(3))
             assert abs(jumped_mean / stepped_mean - 1) < 1e-9, (name, jumped_mean, stepped_mean)
             tokens = rule.chunk if isinstance(rule, Sarathi) else rule.max_tokens
             all_of_it, whole_mean, wall = min(whole(name, tokens, work, folder) for _ in range(3))
             assert abs(whole_mean / mean - 1) < 1e-9, (name, whole_mean, mean)
             rates = len(work) / took, STEPPED / slow, len(work) / all_of_it, len(work) / wall
             print(f"| {name} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + " |")
+    for name, stages, drafts in (
+        ("one stage", [TIMES], None),
+        ("a pipeline of two stages", [PartOfSteps(TIMES, 2)] * 2, None),
+        ("four drafts", [TIMES], Speculation(4, 0.7, 0.05)),
+    ):
+        rule = RULES["chunked-prefill"]
+        took, _ = min(
+            serve(StepwiseEngine(rule, stages, BLOCKS, speculation=drafts), work[:STEPPED]) for _ in range(3)
+        )
+        print(f"chunked-prefill, every iteration by itself, {name}: {STEPPED / took:,.0f} requests/s")
 
 
 if __name__ == "__main__":

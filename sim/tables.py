@@ -89,7 +89,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         time        float s     moment its first iteration began
         first       float s     gap between the tokens it gave and those before
         slope       float s     what the gap of each further iteration is longer
-        count       int   -     iterations
+        count       int   -     iterations; 0 in rows of a pipeline that say how long sequences were in one
         sequences   int   -     sequences that generated a token in each
         prompts     int   -     prompt tokens processed
         blocks      int   -     blocks of the key-value cache in use

@@ -260,9 +260,19 @@ class StepwiseEngine:
             self._come_out(sequence, now, done)
         self._landed = now
         note, number = self._note, self._number
-        note((number, since, now - since, 0.0, 1, alike, tokens, used))
-        for gap, many in gaps.items():
-            note((number, now - gap, gap, 0.0, 1, many, 0, 0))
+        others = [(number, now - gap, gap, 0.0, 1, many, 0, 0) for gap, many in gaps.items()]
+        if formed == since:
+            for row in others:
+                note(row)
+            note((number, since, now - since, 0.0, 1, alike, tokens, used))
+        else:
+            # Iterations overlap: one row for the blocks, one for who was in this one, and the gaps.
+            note((number, since, now - since, 0.0, 1, alike, tokens, used))
+            note((number, formed, now - formed, 0.0, 0, len(picked.generating) - alike, 0, 0))
+            if alike:
+                note((number, formed, since - formed, 0.0, 0, alike, 0, 0))
+            for row in others:
+                note(row)
         if together:
             note((number, now, 0.0, 0.0, 1, together, 0, 0))
 

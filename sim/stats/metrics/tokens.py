@@ -203,10 +203,12 @@ def generating_seconds(view: View, rows: NDArray[np.int64], took: Floats) -> flo
     """Seconds that sequences spent in iterations which gave them a token, added up.
 
     Those whose gap began before the first iteration of a stretch stand in rows of their own before it, with
-    their longer gap: they count with that iteration, in which the rows end.
+    their longer gap: they count with that iteration, in which the rows end. Where iterations overlap, rows
+    without any iteration say who was in one for how long besides.
     """
-    replica, time, first, sequences, blocks = (
-        view.numbers("iterations", name)[rows] for name in ("replica", "time", "first", "sequences", "blocks")
+    replica, time, first, sequences, blocks, count = (
+        view.numbers("iterations", name)[rows]
+        for name in ("replica", "time", "first", "sequences", "blocks", "count")
     )
     own = blocks > 0
     order = np.lexsort((np.arange(len(rows)), replica))
@@ -217,7 +219,12 @@ def generating_seconds(view: View, rows: NDArray[np.int64], took: Floats) -> flo
     row, stretch = order[late], order[after[late]]
     together = np.isclose(time[row] + first[row], time[stretch] + first[stretch], rtol=1e-12, atol=1e-9)
     row, stretch = row[together], stretch[together]
-    return float(np.dot(took[own], sequences[own])) + float(np.dot(first[stretch], sequences[row]))
+    beside = count == 0
+    return (
+        float(np.dot(took[own], sequences[own]))
+        + float(np.dot(first[stretch], sequences[row]))
+        + float(np.dot(first[beside], sequences[beside]))
+    )
 
 
 def _transfers(view: View, name: str) -> dict[str, float]:

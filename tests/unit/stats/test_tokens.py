@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sim.paas.llm import Engine, LinearSteps, PrefillFirst, Sequence, simulate
+from sim.paas.llm import Engine, LinearSteps, PrefillFirst, Sequence, StepwiseEngine, simulate
 from sim.scenario.build import build
 from sim.scenario.load import loads
 from sim.stats.metrics.measure import measure
@@ -130,6 +130,25 @@ def test_an_answer_of_one_token_has_no_further_ones():
     assert math.isnan(found["apps.chat.tpot.mean"])
     assert math.isnan(found["services.llm.itl.mean"])
     assert found["apps.chat.slo_met"] == 1.0
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_who_is_in_a_pipeline_generates_all_the_time(stages):
+    """Six sequences on stages of 1 s: n groups, each of which is in an iteration of n s after the other."""
+    engine = StepwiseEngine(PrefillFirst(6, 1000), [LinearSteps(base=1.0)] * stages, 1000)
+    ended = simulate(engine, [Sequence(number, 0.0, 4, 21) for number in range(6)])
+    table = dict(zip(columns("iterations"), zip(*engine.log, strict=True), strict=True))
+    view = SimpleNamespace(numbers=lambda _, name: np.array(table[name], float))
+    gaps = engine.log.gaps()
+    took = gaps.first * gaps.iterations + gaps.slope * (gaps.iterations * (gaps.iterations - 1) / 2)
+    spans = sum(sequence.finish - sequence.first for sequence in ended)
+    assert generating_seconds(view, np.arange(len(engine.log)), took) == pytest.approx(spans)
+    assert spans == pytest.approx(6 * 20 * stages)
+    assert (gaps.count, gaps.mean()) == (6 * 20, pytest.approx(stages))
+    assert gaps.quantile(0.01) == gaps.quantile(1.0) == pytest.approx(stages)
+    # The blocks are told of once for every moment.
+    own = np.array(table["blocks"]) > 0
+    assert np.sum(took[own]) == pytest.approx(max(sequence.finish for sequence in ended))
 
 
 def test_who_waits_for_others_prompts_does_not_generate():

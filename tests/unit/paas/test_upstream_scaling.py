@@ -210,6 +210,25 @@ def test_keda_several_triggers_of_a_job(triggers, calculation, bounds, expected)
     assert together(triggers, calculation, minimum=minimum, maximum=maximum) == expected
 
 
+FOUR = [(20, 1, True), (10, 2, True), (5, 3, True), (7, 4, False)]
+
+
+@pytest.mark.parametrize(
+    ("calculation", "maximum", "expected"),
+    [
+        ("max", 100, (20, 20)),
+        ("min", 100, (5, 2)),
+        ("avg", 100, (12, 9)),
+        ("sum", 100, (35, 27)),
+        ("sum", 25, (35, 25)),
+    ],
+)
+def test_keda_four_triggers_of_a_job(calculation, maximum, expected):
+    triggers = [Measured(queue, queue / target, active) for queue, target, active in FOUR]
+    got = together(triggers, calculation, maximum=maximum)
+    assert (math.ceil(got.queue), math.ceil(got.most), got.active) == (*expected, True)
+
+
 @pytest.mark.parametrize(
     ("fields", "current", "active", "expected"),
     [

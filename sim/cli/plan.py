@@ -221,10 +221,10 @@ def _show(data: dict[str, Any], asked: Asked, found: Sequence[Found]) -> None:
     from rich.text import Text
 
     from sim.cli.console import harmless
-    from sim.report.planned import TOKENS, many, shown
+    from sim.report.planned import many, shown
 
     out(data["answer"])
-    tokens = any(item.best and TOKENS in item.best.metrics for item in found)
+    tokens = data["tokens"]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("configuration", overflow="fold")
     heads = [_head(condition) for condition in asked.conditions]

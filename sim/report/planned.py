@@ -55,6 +55,7 @@ def report(scenario: Scenario, asked: Asked, found: Sequence[Found], wanted: int
         "answer": _answer(asked, found, choice, wanted, interrupted),
         "interrupted": interrupted,
         "slo": slo,
+        "tokens": any(TOKENS in trial.metrics for item in found for trial in item.trials),
         "short": [short(condition) for condition in asked.conditions],
         "service": asked.service,
         "replications": asked.replications,

@@ -258,17 +258,16 @@ def test_a_scale_up_holds_removal_back_for_ten_minutes():
 
 
 @pytest.mark.parametrize(
-    ("budget", "count"),
+    ("policy", "budget", "count"),
     [
-        ("{min_available: 1}", 3),
-        ("{max_unavailable: 1}", 3),
-        ("{max_unavailable: 10%}", 3),  # rounded up: one of two
-        ("{min_available: 2}", 2),  # the empty nodes only
-        ("{min_available: 100%}", 2),
-        ("{max_unavailable: 0}", 2),
+        ("cluster-autoscaler", "{min_available: 1}", 3),
+        ("cluster-autoscaler", "{max_unavailable: 10%}", 3),  # rounded up: one of two
+        ("cluster-autoscaler", "{min_available: 100%}", 2),  # the empty nodes only
+        ("cluster-autoscaler", "{max_unavailable: 0}", 2),
+        ("karpenter", "{max_unavailable: 1}", 3),
+        ("karpenter", "{min_available: 2}", 2),
     ],
 )
-@pytest.mark.parametrize("policy", ["cluster-autoscaler", "karpenter"])
 def test_disruption_budgets_keep_nodes(policy, budget, count):
     outcome = shrunk(policy, budget=budget)
     assert len(removed(outcome)) == count

@@ -58,7 +58,8 @@ POLICIES = {
 SCRAPED = "scrape: {period: 30s, delay: 20s, missing: 30%}"
 
 
-RUNS = [(policy, least, more) for policy in POLICIES for least, more in ((2, ""), (1, SCRAPED))]
+RUNS = [(policy, 2, "") for policy in POLICIES]
+RUNS += [(policy, 1, SCRAPED) for policy in (SLOW, KNATIVE, KEDA, RAY, COMPOSED, "queue-length")]
 
 
 @pytest.mark.parametrize(("policy", "least", "more"), [*RUNS, (SLOW, 0, ""), (KNATIVE, 0, ""), (RAY, 0, "")])

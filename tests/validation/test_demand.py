@@ -18,7 +18,7 @@ EXPONENTIAL, CONSTANT = "{dist: exponential, mean: 1}", "{dist: constant, value:
 HEAVY = "{dist: lognormal, mean: 1, cv: 1.5}"
 
 #: Calls per second to services of 100 ms, servers of a replica, latency and share of the SLO.
-CASES = [(8, 1, 0.5, 0.95), (30, 1, 0.4, 0.95), (30, 2, 0.3, 0.9), (60, 4, 0.45, 0.95), (5, 1, 0.5, 0.9)]
+CASES = [(8, 1, 0.5, 0.95), (30, 1, 0.4, 0.95), (30, 2, 0.3, 0.9), (5, 1, 0.5, 0.9)]
 
 
 @cache
@@ -84,8 +84,8 @@ def test_a_forecast_becomes_the_replicas_that_are_as_busy_as_aimed_at(rate, targ
 
     def busy(replicas):
         service = f"engine: {{policy: concurrent, servers: 1}}, replicas: {replicas}"
-        outcome = simulate(station(rate, service=service, duration=300, warmup=0))
-        return area(outcome, "paas/station/busy") / 300 / replicas
+        outcome = simulate(station(rate, service=service, duration=200, warmup=0))
+        return area(outcome, "paas/station/busy") / 200 / replicas
 
     assert busy(count) <= target * 1.05
     assert busy(count - 1) > target

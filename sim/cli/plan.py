@@ -102,6 +102,8 @@ def plan_command(file: Path, plugins: tuple[Path, ...], **options: Any) -> int:
     study = _load(file, options["sets"]).study
     configurations = _configurations(scenario, study.arms, service, options["vary"])
     found = plan(load, configurations, asked, say)
+    if all(item.complete and not item.trials for item in found):
+        raise UsageError("\n".join(f"{item.name}: {item.ruled_out}" for item in found))
     data = report(load([]), asked, found, len(configurations))
     place = options["folder"] / scenario.name / data["name"]
     page = write(place, data, asked, found)

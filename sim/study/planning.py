@@ -196,7 +196,8 @@ def _search(
         base = load(sets)
         size = smallest(kept, asked.most)
         if size is None:
-            found.ruled_out = f"even {asked.most} replicas do not keep it: {tried[asked.most].reason}"
+            most = "1 replica does" if asked.most == 1 else f"{asked.most} replicas do"
+            found.ruled_out = f"even {most} not keep it: {tried[asked.most].reason}"
         else:
             found.best = tried[size]
     except ScenarioError as error:

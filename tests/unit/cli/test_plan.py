@@ -67,10 +67,11 @@ def run(stratus, file, *more):
 
 def test_the_cheapest_size_and_pool(stratus, file):
     """Load 3: three desks are never enough; some more are. Four on one node are cheaper than four nodes."""
-    code, plan, _ = run(stratus, file, "--slo", "services.desk.utilisation<68%")
+    one = ("--replications", "1")
+    code, plan, _ = run(stratus, file, "--slo", "services.desk.utilisation<68%", *one)
     assert code == 0
     best = {item["configuration"]: item["best"] for item in plan["configurations"]}
-    # 3 / n < 68 % from n = 5 on, by more than the interval is wide.
+    # 3 / n < 68 % from n = 5 on.
     assert (best["as in the file"]["replicas"], best["as in the file"]["usd_per_hour"]) == (5, 5.0)
     code, plan, _ = run(
         stratus,
@@ -79,8 +80,7 @@ def test_the_cheapest_size_and_pool(stratus, file):
         "services.desk.utilisation<90%",
         "--vary",
         "platform.services.desk.pool=small,large",
-        "--replications",
-        "1",
+        *one,
     )
     assert plan["cheapest"]["configuration"] == "large"
     assert (plan["cheapest"]["replicas"], plan["cheapest"]["usd_per_hour"]) == (4, 3.5)
@@ -207,6 +207,7 @@ def test_a_bound_is_kept_only_with_confidence():
         (("--slo", "latency.p99<1W"), "--slo"),
         (("--slo", "latency.p99<1s", "--service", "dusk"), 'did you mean "desk"'),
         (("--slo", "latency.p99<1s", "--vary", "x"), "--vary"),
+        (("--slo", "latency.p99<1s", "--vary", "platform.services.desk.tim=1,2"), 'did you mean "time"'),
     ],
 )
 def test_wrong_command_lines(stratus, file, more, message):

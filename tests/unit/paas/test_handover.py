@@ -200,6 +200,25 @@ def test_caches_cross_the_links_between_sites():
     assert max(rates.tolist()) == pytest.approx(50e6)
 
 
+def test_each_side_has_replicas_for_its_own_load():
+    """12 answers a second of half a second are 6 at a time: a second replica for 4 each, but no other."""
+    outcome = simulate(
+        text(right=3, duration=40),
+        "applications.users.arrivals={process: poisson, rate: 12/s}",
+        "applications.users.tokens_in=10",
+        *set_of("prompts", decode__bandwidth="10GB/s"),
+        *set_of(
+            "answers", replicas="{initial: 1, min: 1, max: 3}", autoscaler="{policy: hpa, concurrency: 4}"
+        ),
+    )
+    grown = [row["service"] for row in rows(outcome, "scaling") if row["applied"] != row["current"]]
+    assert grown == ["answers"]
+    found = measure(outcome)
+    assert found["services.prompts.replicas"] == 1.0
+    assert 1.2 < found["services.answers.replicas"] < 2.0
+    assert {row["replica"] for row in sequences(outcome)} == {1, 2}
+
+
 # ---------------------------------------------------------------- what goes wrong
 
 
@@ -260,12 +279,26 @@ def empty(platform):
     fault=st.none() | st.tuples(st.floats(0.1, 5.9), st.sampled_from(["left", "right"])),
     threshold=st.sampled_from([0, 40]),
     prefixes=st.booleans(),
+    queue=st.sampled_from(["null", "1"]),
+    timeout=st.sampled_from(["null", "700ms"]),
     scalings=st.lists(
         st.tuples(st.floats(0.1, 5.9), st.sampled_from(["prompts", "answers"]), st.integers(0, 2)), max_size=3
     ),
 )
 def test_calls_and_blocks_are_conserved(
-    seed, scheduling, left, right, blocks, bandwidth, client, fault, threshold, prefixes, scalings
+    seed,
+    scheduling,
+    left,
+    right,
+    blocks,
+    bandwidth,
+    client,
+    fault,
+    threshold,
+    prefixes,
+    queue,
+    timeout,
+    scalings,
 ):
     """Whatever fails, gives up or loses its place: requests end once, and every block is free at the end."""
     script = "[]"
@@ -280,6 +313,8 @@ def test_calls_and_blocks_are_conserved(
             "applications.users.tokens_out={dist: uniform, low: 1, high: 40}",
             f"applications.users.client={client}",
             *set_of("prompts", engine__scheduling=scheduling, engine__blocks=blocks),
+            *set_of("prompts", queue=queue, timeout=timeout),
+            *set_of("answers", queue=queue, timeout=timeout),
             *set_of("prompts", decode__bandwidth=bandwidth, decode__threshold=threshold),
             *set_of("answers", engine__scheduling=scheduling, engine__blocks=blocks, router="least-kv"),
             *(

@@ -204,7 +204,7 @@ kv_blocks | count | - | cache in use
     mean blocks of the key-value cache in use while the engines run
 hit_rate | fraction | high | prefix hits
     share of the prompt tokens that the prefix cache held when their call first got a place, of the calls
-    completed; engines with `prefix_cache`
+    completed; 0 without `prefix_cache`
     source: vLLM (prefix cache hit rate)
 host_hit_rate | fraction | - | host hits
     share of the prompt tokens that came from the host's memory, a part of the above

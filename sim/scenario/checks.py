@@ -14,6 +14,7 @@ from sim.paas.policies.autoscalers.learned import Learned
 from sim.paas.policies.autoscalers.learner import Learner
 from sim.paas.policies.sharing import Contention, Interference
 from sim.saas.policies.recorded import Preset, Trace
+from sim.saas.policies.servegen import ServeGen
 from sim.scenario.arrival_checks import check_arrivals, check_job_arrivals
 from sim.scenario.decode_checks import check_decode
 from sim.scenario.document import Location
@@ -340,7 +341,7 @@ def _applications(scenario: Scenario) -> Iterator[Problem]:
             if site not in sites:
                 yield unknown_name((*at, "allowed_sites", index), "site", site, sites)
         yield from check_arrivals((*at, "arrivals"), app.arrivals)
-        if app.sessions is not None and isinstance(app.arrivals, Trace | Preset):
+        if app.sessions is not None and isinstance(app.arrivals, Trace | Preset | ServeGen):
             fault = "these arrivals bring the tokens of whole prompts: sessions are for those that bring none"
             yield Problem((*at, "sessions"), fault, "key")
         yield from _calls(scenario, (*at, "calls"), app)

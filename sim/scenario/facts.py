@@ -186,7 +186,6 @@ def _engine(scenario: Scenario, name: str) -> dict[str, Any]:
         "places": service.engine.max_sequences,
         "flop": None if model is None else 2 * (model.active_parameters or model.parameters),
         "peak": None if peak is None else peak * service.resources.accelerators,
-        "prefixes": service.engine.prefix_cache,
     }
 
 

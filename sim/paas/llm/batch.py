@@ -400,7 +400,8 @@ class Batch:
         sequence.generating = False
         sequence.due = -1
         tokens = base + self.step - 1
-        return self._released(sequence, self.blocks_for(tokens), tokens)
+        blocks = -(-tokens // self.block_size)
+        return blocks if self.cache is None else self._released(sequence, blocks, tokens)
 
     def _released(self, sequence: Sequence, blocks: int, tokens: int) -> int:
         """Blocks that are free when a sequence leaves that has so many, with so many tokens computed."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sim.report import charts
 from sim.report.charts import Chart, Line
-from sim.report.sections.scope import MOST, Scope, floats
+from sim.report.sections.scope import MOST, Scope, floats, zeros
 from sim.units import show
 
 _READING = {
@@ -20,7 +20,7 @@ _READING = {
 
 
 def tokens(scope: Scope) -> Iterator[Chart]:
-    """Distributions of TTFT and TPOT by application, and of the gaps between tokens by service."""
+    """Distributions of TTFT and TPOT by application; gaps between tokens and prompts' tokens by service."""
     for app in scope.all("apps")[:MOST]:
         slo = next((c["apps"][app]["slo"] for c in scope.curves.values() if app in c["apps"]), None)
         for name in ("ttft", "tpot"):
@@ -29,6 +29,32 @@ def tokens(scope: Scope) -> Iterator[Chart]:
             yield from _drawn(scope, "apps", app, name, "requests", limit)
     for service in scope.all("services")[:MOST]:
         yield from _drawn(scope, "services", service, "itl", "gaps", None)
+        yield from _prompts(scope, service)
+
+
+def _prompts(scope: Scope, service: str) -> Iterator[Chart]:
+    """How much of the prompts was computed, where a prefix cache may have held it."""
+    found, loaded = (
+        [scope.mean(cell, f"services.{service}.{name}") for _, cell in scope.cells]
+        for name in ("hit_rate", "host_hit_rate")
+    )
+    here, there = zeros(found), zeros(loaded)
+    if not any(here):
+        return
+    yield charts.stacked(
+        f"prompts-{service}",
+        f"Where the prompts of {service} came from",
+        "Share of the prompt tokens that had to be computed, that the prefix cache held, and that came back "
+        "from the host's memory. What is not computed costs no time of the accelerator.",
+        [scope.label(cell) for _, cell in scope.cells],
+        {
+            "computed": [1.0 - share for share in here],
+            "cached": [share - part for share, part in zip(here, there, strict=True)],
+            "loaded": there,
+        },
+        xlabel="share of prompt tokens",
+        dimension="fraction",
+    )
 
 
 def _drawn(

@@ -41,8 +41,7 @@ def measure(view: View) -> dict[str, float]:
     given = generated = 0.0
     for name, facts in view.facts.get("engines", {}).items():
         numbers = _sequences(view, name) | _iterations(view, name, facts) | _transfers(view, name)
-        if facts.get("prefixes"):
-            numbers |= _prefixes(view, name)
+        numbers |= _prefixes(view, name)
         generated += numbers["tokens_out"] * view.length
         given += float(np.sum(view.numbers("sequences", "prompt")[_begun(view, name)]))
         found |= {f"services.{name}.{metric}": value for metric, value in numbers.items()}

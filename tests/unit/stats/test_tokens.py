@@ -163,3 +163,20 @@ def test_who_waits_for_others_prompts_does_not_generate():
     assert generating_seconds(view, np.arange(len(engine.log)), took) == pytest.approx(1 + 3 + 2)
     # From the first token to the last it was 6 s and 2 s.
     assert gaps.mean() * gaps.count == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(("cached", "share"), [("true", 16 / 75), ("false", 0.0)])
+def test_tokens_found_in_the_prefix_cache(cached, share):
+    """Turns of 24 and 24 + 3 + 24 tokens: the second finds one block of 16 of the 26 computed before."""
+    sets = (
+        "applications.chat.arrivals.period=100s",
+        "applications.chat.tokens_in=24",
+        "applications.chat.sessions={turns: 2}",
+        f"platform.services.llm.engine.prefix_cache={cached}",
+    )
+    text = FILE.replace("TOKENS", "3").replace("SLO", "{latency: 9s}")
+    found = measure(build(loads(text, sets)).run())
+    saved, computed = (found[f"services.llm.{name}"] for name in ("tokens_saved", "tokens_in"))
+    assert found["services.llm.hit_rate"] == pytest.approx(share)
+    assert saved / (saved + computed) == pytest.approx(share)
+    assert found["services.llm.host_hit_rate"] == found["services.llm.evictions"] == 0.0

@@ -45,7 +45,7 @@ def facts(scenario: Scenario, ended: dict[str, Any], capacities: Mapping[str, fl
         },
         "engines": {name: _engine(scenario, name) for name in engines(scenario)},
         "chats": chats(scenario),
-        "hosts": [name for name, service in scenario.platform.services.items() if service.hosts is not None],
+        "hosts": hosts(scenario),
         "pools": {
             f"{site_name}/{name}": _pool(infrastructure, site_name, pool)
             for site_name, site in infrastructure.sites.items()
@@ -75,6 +75,11 @@ def engines(scenario: Scenario) -> list[str]:
     """Services with a language model's engine."""
     services = scenario.platform.services
     return [name for name in services if services[name].engine.policy == "continuous-batch"]
+
+
+def hosts(scenario: Scenario) -> list[str]:
+    """Services that host several models."""
+    return [name for name, service in scenario.platform.services.items() if service.hosts is not None]
 
 
 def chats(scenario: Scenario) -> list[str]:

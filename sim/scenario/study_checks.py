@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sim.metrics import condition, names_of
 from sim.scenario.document import Location
-from sim.scenario.facts import chats, engines
+from sim.scenario.facts import chats, engines, hosts
 from sim.scenario.faults import Problem, unknown_name
 from sim.scenario.spec import Scenario
 
@@ -20,6 +20,7 @@ def metric_names(scenario: Scenario) -> list[str]:
             "services": {name: {"site": each.site} for name, each in scenario.platform.services.items()},
             "engines": engines(scenario),
             "chats": chats(scenario),
+            "hosts": hosts(scenario),
             "pools": [f"{site}/{pool}" for site in sites for pool in sites[site].pools],
             "links": scenario.infrastructure.network.links,
             "jobs": list(scenario.platform.jobs),

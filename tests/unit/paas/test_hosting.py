@@ -287,6 +287,11 @@ def test_faults_of_hosts_are_named(change, words):
         loads(ZOO, [change])
 
 
+def test_a_study_may_ask_for_the_metrics_of_hosts():
+    study = ["study.show=[services.zoo.hit_rate, services.zoo.swaps]", "study.arms={one: {seed: 4}}"]
+    assert loads(ZOO, study).study.show == ["services.zoo.hit_rate", "services.zoo.swaps"]
+
+
 def test_affinity_to_models_needs_fewer_loads():
     """Four replicas for eight models: with affinity each keeps some."""
     text = ZOO.replace("nodes: 1", "nodes: 4").replace("hosts:\n", "replicas: 4\n      hosts:\n")

@@ -109,6 +109,12 @@ TABLES: dict[str, tuple[Column, ...]] = {
         evicted     text  -     models that made room for it, with blanks between them
         seconds     float s     time it took, from the object store if it was not on the node
     """),
+    "adapters": _table("""
+        replica     int   -     unit that brought a low-rank adapter into one of its slots; a row each time
+        time        float s     moment of the iteration that waited for it
+        adapter     int   -     its number, the most popular being 0
+        seconds     float s     time to bring it in
+    """),
     "transfers": _table("""
         call        int   -     number of the call whose prompt's cache it was
         service     text  -     service that processed the prompt

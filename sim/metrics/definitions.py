@@ -214,6 +214,10 @@ evictions | rate | low | evictions
     blocks that the prefix cache gave up per second of the window
 kv_use | fraction | - | cache use
     those blocks over all blocks of the ready replicas, over time
+adapter_loads | rate | low | adapter loads
+    low-rank adapters brought into slots, per second of the window; engines with `adapters`
+adapter_loading | fraction | low | adapter loading
+    share of the ready replicas' time in which they brought adapters in
 batch_use | fraction | - | batch use
     sequences that generate over the places (max_sequences) of the ready replicas, over time
 handover.mean | duration | low | mean handover

@@ -73,6 +73,7 @@ class TokenReplica(Replica):
             unit.resources.accelerators,
             unit.id,
             service.ctx.recorder.table("iterations").add,
+            service.ctx.recorder.table("adapters").add,
         )
         self._cache = self._engine.batch.cache if isinstance(self._engine, Engine) else None
 

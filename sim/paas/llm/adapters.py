@@ -32,13 +32,12 @@ class Adapters:
         overhead: share by which each adapter in an iteration makes it longer.
 
     Attributes:
-        loads: adapters brought in so far.
+        load: seconds to bring one in.
     """
 
     def __init__(self, slots: int, load: float, overhead: float) -> None:
-        self.loads = 0
+        self.load = load
         self._slots = slots
-        self._load = load
         self._overhead = overhead
         self._used: Counter[int] = Counter()
         #: Adapters in slots, the least recently used first.
@@ -60,17 +59,16 @@ class Adapters:
             if not self._used[adapter]:
                 del self._used[adapter]
 
-    def take_part(self, adapters: Iterable[int]) -> tuple[float, float]:
-        """Adapters of an iteration: (seconds to bring in those not there, factor on its duration)."""
-        there, brought, count = self._there, 0, 0
+    def take_part(self, adapters: Iterable[int]) -> tuple[list[int], float]:
+        """Adapters of an iteration: (those that have to be brought in, factor on its duration)."""
+        there, brought, count = self._there, list[int](), 0
         for adapter in adapters:
             count += 1
             if adapter in there:
                 del there[adapter]
             else:
-                brought += 1
+                brought.append(adapter)
                 if len(there) >= self._slots:
                     del there[next(old for old in there if old not in self._used)]
             there[adapter] = None
-        self.loads += brought
-        return brought * self._load, 1.0 + count * self._overhead
+        return brought, 1.0 + count * self._overhead

@@ -40,6 +40,7 @@ class StepwiseEngine:
         adapters: slots for the adapters that sequences name, if any do.
         number: of the replica, in the rows it notes.
         note: takes the rows of the table `iterations`; kept in `log` unless given.
+        note_load: takes those of the table `adapters`.
 
     Attributes:
         batch: its state.
@@ -65,6 +66,7 @@ class StepwiseEngine:
         adapters: Adapters | None = None,
         number: int = 0,
         note: Callable[[Run], object] | None = None,
+        note_load: Callable[[tuple[int, float, int, float]], object] | None = None,
     ) -> None:
         drafts = speculation.drafts if speculation else 0
         self.batch = Pool(blocks, block_size, waiting, admission.restart, drafts, adapters)
@@ -85,6 +87,7 @@ class StepwiseEngine:
         self._speculation = speculation
         self._number = number
         self._note = self.log.append if note is None else note
+        self._note_load = note_load
         self._usable = blocks - admission.reserve(blocks)
         self._longest = admission.longest()
         self._landed = 0.0
@@ -188,7 +191,7 @@ class StepwiseEngine:
                 square += drafts * (length + drafts / 2)
                 chunks.append((drafts, length))
         count = len(picked.generating)
-        loading, factor = self._adapt(picked)
+        loading, factor = self._adapt(picked, now)
         drafting = 0.0
         if verified:
             assert self._speculation is not None
@@ -209,14 +212,20 @@ class StepwiseEngine:
             self._ends[place] = moment
         self._flights.append((now, moment, picked))
 
-    def _adapt(self, picked: Picked) -> tuple[float, float]:
+    def _adapt(self, picked: Picked, now: float) -> tuple[float, float]:
         """(seconds of loading, factor) that the adapters of an iteration ask for."""
         adapters = self.batch.adapters
         if adapters is None:
             return 0.0, 1.0
         named = [sequence.adapter for sequence, _ in picked.generating]
         named += [sequence.adapter for sequence, _, _ in picked.prompts]
-        return adapters.take_part(dict.fromkeys(adapter for adapter in named if adapter is not None))
+        brought, factor = adapters.take_part(
+            dict.fromkeys(adapter for adapter in named if adapter is not None)
+        )
+        if self._note_load is not None:
+            for adapter in brought:
+                self._note_load((self._number, now, adapter, adapters.load))
+        return len(brought) * adapters.load, factor
 
     def _land(self, formed: float, now: float, picked: Picked, done: list[Sequence]) -> None:
         """An iteration has left the last stage."""

@@ -170,6 +170,7 @@ class ContinuousBatch:
         accelerators: float = 1.0,
         number: int = 0,
         note: Callable[[Run], object] | None = None,
+        note_load: Callable[[tuple[int, float, int, float]], object] | None = None,
     ) -> llm.Engine | llm.StepwiseEngine:
         """The engine of one replica: of a model at a precision, on accelerators of a kind.
 
@@ -180,6 +181,7 @@ class ContinuousBatch:
             accelerators: how many.
             number: of the replica, in its rows.
             note: takes its rows of the table `iterations`.
+            note_load: takes those of the table `adapters`.
 
         Raises:
             StratusError: there is no room for a cache.
@@ -223,6 +225,7 @@ class ContinuousBatch:
             adapters=None if self.adapters is None else self.adapters.build(),
             number=number,
             note=note,
+            note_load=note_load,
         )
 
     def take(self, waiting: int, oldest: float, now: float) -> int:

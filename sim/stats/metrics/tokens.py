@@ -41,7 +41,7 @@ def measure(view: View) -> dict[str, float]:
     given = generated = 0.0
     for name, facts in view.facts.get("engines", {}).items():
         numbers = _sequences(view, name) | _iterations(view, name, facts) | _transfers(view, name)
-        numbers |= _prefixes(view, name)
+        numbers |= _prefixes(view, name) | _adapters(view, name)
         generated += numbers["tokens_out"] * view.length
         given += float(np.sum(view.numbers("sequences", "prompt")[_begun(view, name)]))
         found |= {f"services.{name}.{metric}": value for metric, value in numbers.items()}
@@ -124,9 +124,14 @@ def _begun(view: View, service: str) -> Mask:
 
 
 def _stretches(view: View, service: str) -> NDArray[np.int64]:
+    return np.flatnonzero(_of_replicas(view, service, "iterations"))
+
+
+def _of_replicas(view: View, service: str, table: str) -> Mask:
+    """Rows of the window that replicas of a service wrote."""
     units = view.numbers("units", "id")[equals(view.text("units", "owner"), service)]
-    mine = np.isin(view.numbers("iterations", "replica"), units)
-    return np.flatnonzero(mine & view.inside("iterations", "time"))
+    mine: Mask = np.isin(view.numbers(table, "replica"), units) & view.inside(table, "time")
+    return mine
 
 
 def _per_token(first: Floats, finish: Floats, output: NDArray[np.int64]) -> Floats:
@@ -222,6 +227,16 @@ def generating_seconds(view: View, rows: NDArray[np.int64], took: Floats) -> flo
         + float(np.dot(first[stretch], sequences[row]))
         + float(np.dot(first[beside], sequences[beside]))
     )
+
+
+def _adapters(view: View, name: str) -> dict[str, float]:
+    """Adapters that the replicas of a service brought in."""
+    mine = _of_replicas(view, name, "adapters")
+    ready = integral(view.steps(f"paas/{name}/ready"), view.start, view.end)
+    return {
+        "adapter_loads": ratio(float(np.count_nonzero(mine)), view.length),
+        "adapter_loading": ratio(float(np.sum(view.numbers("adapters", "seconds")[mine])), ready),
+    }
 
 
 def _transfers(view: View, name: str) -> dict[str, float]:

@@ -170,13 +170,20 @@ def test_who_needs_one_adapter_too_many_is_passed_by(work, names, blocks, slots,
 
 def test_an_adapter_is_loaded_once_while_it_is_used():
     """10 ms an iteration, 2 % more for its adapter, 50 ms to load it; the second pays it all again."""
-    engine = StepwiseEngine(ChunkedPrefill(8), [LinearSteps(0.010)], 100, adapters=Adapters(1, 0.05, 0.02))
+    loads = []
+    engine = StepwiseEngine(
+        ChunkedPrefill(8),
+        [LinearSteps(0.010)],
+        100,
+        adapters=Adapters(1, 0.05, 0.02),
+        note_load=loads.append,
+    )
     work = [Sequence(0, 0.0, 4, 3, adapter=7), Sequence(1, 0.0, 4, 1, adapter=8), Sequence(2, 0.0, 4, 1)]
     simulate(engine, work)
     assert work[0].first == work[2].first == pytest.approx(0.0602)
     assert work[0].finish == pytest.approx(0.0602 + 2 * 0.0102)
     assert work[1].finish == pytest.approx(0.0602 + 2 * 0.0102 + 0.0602)
-    assert engine.batch.adapters.loads == 2
+    assert loads == [(0, 0.0, 7, 0.05), (0, pytest.approx(0.0806), 8, 0.05)]
     assert [overhead(rank) for rank in (4, 8, 12, 24, 64)] == [0.02, 0.02, 0.02, 0.035, 0.06]
 
 

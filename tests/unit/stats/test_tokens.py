@@ -132,6 +132,22 @@ def test_an_answer_of_one_token_has_no_further_ones():
     assert found["apps.chat.slo_met"] == 1.0
 
 
+def test_adapters_that_were_brought_in():
+    """Of two in one slot each request needs the other at times: half a second to load, 4.4 s to serve."""
+    text = FILE.replace("TOKENS", "3").replace("SLO", "{ttft: 3s}")
+    lora = "adapters: {slots: 1, count: 2, popularity: 0, load: 500ms, bandwidth: 1e30 B/s, overhead: 10%}"
+    outcome = build(loads(text.replace("        blocks: 100", f"        blocks: 100\n        {lora}"))).run()
+    found, loads_of = measure(outcome), outcome.tables["adapters"]
+    inside = [at for at in loads_of["time"].tolist() if at < 40.0]
+    assert 0 < len(inside) <= 4
+    assert set(loads_of["adapter"].tolist()) <= {0, 1}
+    assert found["services.llm.adapter_loads"] == pytest.approx(len(inside) / 40)
+    assert found["services.llm.adapter_loading"] == pytest.approx(len(inside) * 0.5 / 40)
+    spans = outcome.tables["sequences"]["finish"] - outcome.tables["sequences"]["enter"]
+    assert spans[0] == pytest.approx(4.9)
+    assert {round(span, 6) for span in spans.tolist()} <= {4.4, 4.9}
+
+
 @pytest.mark.parametrize("stages", [1, 2, 3])
 def test_who_is_in_a_pipeline_generates_all_the_time(stages):
     """Six sequences on stages of 1 s: n groups, each of which is in an iteration of n s after the other."""

@@ -54,7 +54,7 @@ def _on_one_node(group: Group, lower: list[Group], scheduler: Scheduler) -> Plan
                             give(room, 0, other.resources, other.devices)
             return fits(room, 0, unit.resources)
 
-        found = plan(group.priority, _runners(groups.values()), keeps)
+        found = plan(group.priority, _runners(groups.values()), keeps, _allowed(groups.values()))
         if found is not None and found.victims:
             plans[at] = found
     return plans[pick(plans)] if plans else None
@@ -66,7 +66,7 @@ def _anywhere(group: Group, lower: list[Group], placer: Placer) -> Plan | None:
         with without([each for each in lower if each.id not in kept], placer):
             return placer.place(group) is not None
 
-    return plan(group.priority, _runners(lower), keeps)
+    return plan(group.priority, _runners(lower), keeps, _allowed(lower))
 
 
 @contextmanager
@@ -88,4 +88,10 @@ def without(groups: Iterable[Group], placer: Placer) -> Iterator[None]:
 
 
 def _runners(groups: Iterable[Group]) -> list[Runner]:
-    return [Runner(each.id, each.priority, each.started) for each in groups]
+    return [Runner(each.id, each.priority, each.started, tuple(_allowed([each]))) for each in groups]
+
+
+def _allowed(groups: Iterable[Group]) -> dict[str, int]:
+    """What the disruption budgets over these groups allow at present, by owner."""
+    units = [unit for group in groups for unit in group.units]
+    return {unit.owner: unit.guard.allowed() for unit in units if unit.guard is not None}

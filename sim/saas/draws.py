@@ -36,7 +36,7 @@ class Draws:
         needs: per request and stage, results that must arrive first; empty if the calls form a chain.
         turns: how sessions go on; None: each request is by itself. The times of later turns are not known
             before they are made.
-        sessions: session of each request; None: there are none.
+        sessions: session of each request, None for none; None: there are none.
         contents: what the prompts are made of; None: they have nothing in common.
     """
 
@@ -69,7 +69,7 @@ class Draws:
     models: list[list[str] | None]
     needs: list[list[int]]
     turns: Turns | None
-    sessions: list[Hashable] | None
+    sessions: list[Hashable | None] | None
     contents: list[Content] | None
 
 
@@ -141,7 +141,8 @@ class Source:
         drawn.origins = self._origins(block)
         drawn.turns = None
         named = columns.get("session")
-        drawn.sessions = None if named is None else named.tolist()
+        # A request without a name belongs to no session.
+        drawn.sessions = None if named is None else [each or None for each in named.tolist()]
         if self._sessions is not None:
             count = self._follow(drawn, count)
             columns = {}

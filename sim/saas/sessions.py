@@ -86,7 +86,7 @@ class Turns:
 def contents(
     name: str,
     shared: int,
-    sessions: Sequence[Hashable] | None,
+    sessions: Sequence[Hashable | None] | None,
     columns: Columns,
     first: int,
     prompts: Sequence[int],
@@ -96,7 +96,7 @@ def contents(
     Args:
         name: of the application.
         shared: tokens with which all begin.
-        sessions: session of each request; None: each is by itself.
+        sessions: session of each request, None for none; None: each is by itself.
         columns: of the arrivals: `hash_ids` are Mooncake's.
         first: number of the first of these requests in the application.
         prompts: their tokens.
@@ -107,13 +107,15 @@ def contents(
     beginning: Content = (((name, "shared"), shared),) if shared else ()
     made: list[Content] = []
     for place, prompt in enumerate(prompts):
-        own = (name, "request", first + place) if sessions is None else (name, "session", sessions[place])
+        alone: tuple[Hashable, float] = ((name, "request", first + place), inf)
         if hashes is None:
-            made.append((*beginning, (own, inf)))
+            session = None if sessions is None else sessions[place]
+            rest = alone if session is None else ((name, "session", session), inf)
+            made.append((*beginning, rest))
             continue
         ends = range(HASHED, HASHED * len(hashes[place]) + 1, HASHED)
         blocks = tuple(
             ((name, key), min(shared + end, prompt)) for key, end in zip(hashes[place], ends, strict=True)
         )
-        made.append((*beginning, *blocks, ((name, "request", first + place), inf)))
+        made.append((*beginning, *blocks, alone))
     return made

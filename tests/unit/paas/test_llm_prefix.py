@@ -197,6 +197,16 @@ def test_what_the_host_keeps_is_loaded():
     assert (again.cached, again.loaded, again.first) == (32, 8, 200.0 + 2 * 0.5 + 1 + 1)
 
 
+def test_what_is_loaded_was_used_from_its_end():
+    """Of two texts loaded one after the other, the end is given up first when four blocks are too few."""
+    host, content = Host(4, 4, 0.0), (("s", 4), ("t", inf))
+    for name, first, last in (("s", 0, 1), ("t", 1, 2), ("x", 0, 2)):
+        host.put(name, first, last)
+    host.use(list(host.walk(content, 0, 2)))
+    host.put("y", 0, 3)
+    assert [end for _, _, end in host.walk(content, 0, 2)] == [1]
+
+
 def test_who_lost_its_place_finds_its_blocks_again():
     """With the cache less is computed a second time, so the last token comes sooner."""
     ends = []

@@ -181,18 +181,19 @@ def test_a_trace_with_sessions(tmp_path):
 
 
 def test_burstgpt_with_sessions(tmp_path):
-    """The second version of the data set names them."""
+    """The second version of the data set names them; who has no name is nobody's next turn."""
     file = tmp_path / "burst.csv"
     file.write_text(
         "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
         "0,s1,1.0,ChatGPT,100,61,161,Conversation log\n20,s1,1.0,ChatGPT,200,5,205,Conversation log\n"
+        "30,,1.0,ChatGPT,300,5,305,API log\n40,,1.0,ChatGPT,300,5,305,API log\n"
     )
     found = told(
         f"applications.chat.arrivals={{process: trace, file: {file}}}",
         "applications.chat.sessions=null",
         "applications.chat.shared_prompt=0",
     )
-    assert [(row["prompt"], row["cached"]) for row in found] == [(100, 0), (200, 160)]
+    assert [(row["prompt"], row["cached"]) for row in found] == [(100, 0), (200, 160), (300, 0), (300, 0)]
 
 
 DATA = os.environ.get("STRATUS_DATA")

@@ -328,12 +328,9 @@ class Engine:
         count = 1
         if step.settled and limit > 1 and batch.free > 0:
             ends = batch.next_due() - batch.step
-            # As long as a block stays free, no rule takes a sequence's place; as long as nothing is
-            # evicted, as much is found for the head of the line.
-            room = batch.free - 1
-            if batch.cache is not None and batch.cache.hopes:
-                room = max(0, min(room, batch.free - batch.cache.idle))
-            count = batch.iterations_within(room, ends if ends < limit else limit)
+            # As long as a block stays free, no rule takes a sequence's place. Nor does an eviction help who
+            # waits: with each there is one block less to be had, and at most one less to be wanted.
+            count = batch.iterations_within(batch.free - 1, ends if ends < limit else limit)
         self._count = count
         # The same sum as `_span`, to the last bit.
         self.until = now + (count * first + slope * (count * (count - 1) / 2))

@@ -198,7 +198,6 @@ class PrefixCache(Shelf):
         host: where evicted blocks go; None: nowhere.
 
     Attributes:
-        hopes: blocks found for the head of the line when it got no place.
         loading: seconds that the iteration being formed is longer for blocks loaded from the host.
         evicted: blocks that lost their content, so far.
         loaded: blocks that came from the host, so far.
@@ -206,7 +205,6 @@ class PrefixCache(Shelf):
 
     def __init__(self, block_size: int, host: Host | None = None) -> None:
         super().__init__(block_size)
-        self.hopes = 0
         self.loading = 0.0
         self.evicted = 0
         self.loaded = 0
@@ -241,12 +239,10 @@ class PrefixCache(Shelf):
         if self._host is not None:
             self._stored = stored = list(self._host.walk(content, end, limit))
             end = stored[-1][2] if stored else end
-        self.hopes = end
         return end * self._size, sum(last - first for run, first, last in found if run.users)
 
     def take(self, sequence: Sequence) -> int:
         """Give a sequence, for which was just looked, what was found; the tokens of it."""
-        self.hopes = 0
         runs: list[Run] = []
         sequence.runs = runs
         sequence.part = end = 0

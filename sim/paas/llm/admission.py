@@ -121,7 +121,8 @@ class ChunkedPrefill:
     "prompt" in BLIS. Unlike in vLLM, when one loses its place to its own want of a block, those behind it
     generate all the same. At most `longest_chunk` tokens of a prompt go into an iteration, 0 for any
     number (vLLM's `long_prefill_token_threshold`): then several prompts are begun at once, which takes a
-    `StepwiseEngine`.
+    `StepwiseEngine`. Without `chunks` (`--no-enable-chunked-prefill`) a prompt goes in as a whole or waits;
+    one that starts again longer than an iteration is divided when it is alone.
     """
 
     max_sequences: int = 128
@@ -129,14 +130,19 @@ class ChunkedPrefill:
     whole_prompt: bool = False
     restart: Restart = "tokens"
     longest_chunk: int = 0
+    chunks: bool = True
 
     def reserve(self, blocks: int) -> int:
         """Nothing."""
         return 0
 
     def longest(self) -> int | None:
-        """Any prompt goes in by chunks."""
-        return None
+        """Any prompt goes in by chunks, where there are any."""
+        return None if self.chunks else self.max_tokens
+
+    def divides(self, tokens: int, budget: int) -> bool:
+        """Whether a prompt may begin with so many tokens to process and so many left in the iteration."""
+        return self.chunks or tokens <= budget or budget == self.max_tokens
 
     def form(self, batch: Batch, now: float) -> Step:
         """Generation, then the prompt begun, then new ones."""
@@ -169,6 +175,8 @@ class ChunkedPrefill:
                 if head.prefilled:
                     break
                 done, shared = (0, 0) if cache is None else batch.found(head)
+                if not self.divides(head.target - done, budget):
+                    break
                 chunk = min(head.target - done, budget)
                 blocks = batch.blocks_for(done + chunk)
                 room = batch.blocks_for(head.target) if self.whole_prompt else blocks

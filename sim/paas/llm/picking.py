@@ -157,6 +157,8 @@ def chunked_prefill(rule: ChunkedPrefill, pool: Pool, most: int, now: float) -> 
             picked.begin(sequence, tokens)
     while not lost and budget > 0 and len(pool.running) < rule.max_sequences and (head := pool.head()):
         chunk = min(head.target, rule.longest_chunk or budget, budget)
+        if not rule.divides(min(head.target, rule.longest_chunk or head.target), budget):
+            break
         blocks = pool.blocks_for(chunk)
         if (pool.blocks_for(head.target) if rule.whole_prompt else blocks) > pool.free:
             break

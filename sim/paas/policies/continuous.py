@@ -37,7 +37,8 @@ class ContinuousBatch:
     iteration. Under chunked prefill `whole_prompt` admits only whose whole prompt fits the free cache (later
     vLLM), and `restart` says whether who lost its place goes on with all its tokens or generates its answer
     anew from the prompt (BLIS); no more than `longest_chunk` tokens of one prompt go into an iteration
-    (vLLM's long_prefill_token_threshold). `order` is who waits first; shortest-output knows the
+    (vLLM's long_prefill_token_threshold), and without `chunks` a prompt goes in whole or waits. `order`
+    is who waits first; shortest-output knows the
     answers' lengths beforehand. The cache has `blocks` of `block_size` tokens; who finds none free is
     recomputed later. Unless given they are what fits into `memory_utilisation` of the accelerators'
     memory beside the weights and, on each, `reserve` for activations (5.5 GiB, as BLIS reckons).
@@ -67,6 +68,7 @@ class ContinuousBatch:
     whole_prompt: bool = False
     restart: Literal["tokens", "prompt"] = "tokens"
     longest_chunk: Annotated[int, Ge(1)] | None = None
+    chunks: bool = True
     pipeline: Pipeline | None = None
     speculation: Speculate | None = None
     adapters: LowRank | None = None
@@ -79,10 +81,11 @@ class ContinuousBatch:
     cancels = "running"
 
     def __post_init__(self) -> None:
-        chosen = self.whole_prompt or self.restart != "tokens" or self.longest_chunk is not None
+        chosen = self.whole_prompt or self.restart != "tokens" or self.longest_chunk or not self.chunks
         if self.scheduling != "chunked-prefill" and chosen:
             raise ValueError(
-                "`whole_prompt`, `restart` and `longest_chunk` are for `scheduling: chunked-prefill`"
+                "`whole_prompt`, `restart`, `longest_chunk` and `chunks` are for "
+                "`scheduling: chunked-prefill`"
             )
         if self.host_cache and not self.prefix_cache:
             raise ValueError("`host_cache` keeps what the prefix cache gives up: set `prefix_cache: true`")
@@ -191,7 +194,12 @@ class ContinuousBatch:
             raise StratusError(f"continuous-batch: no memory is left for the cache of {model and model.name}")
         rules: dict[str, llm.PrefillFirst | llm.ChunkedPrefill | llm.Sarathi] = {
             "chunked-prefill": llm.ChunkedPrefill(
-                self.max_sequences, self.max_tokens, self.whole_prompt, self.restart, self.longest_chunk or 0
+                self.max_sequences,
+                self.max_tokens,
+                self.whole_prompt,
+                self.restart,
+                self.longest_chunk or 0,
+                self.chunks,
             ),
             "prefill-first": llm.PrefillFirst(self.max_sequences, self.max_tokens),
             "sarathi": llm.Sarathi(self.max_sequences, self.max_tokens),

@@ -241,6 +241,7 @@ def v1(
     adapters=None,
     longest=10**9,
     ranked=False,
+    chunks=True,
 ):
     """vLLM V1: one pass over the running in order, then over the line if nobody lost a place.
 
@@ -293,6 +294,8 @@ def v1(
             named = {other.adapter for other in running} - {None}
             if adapters and job.adapter not in named | {None} and len(named) >= adapters[0]:
                 continue
+            if not chunks and min(job.prefill, longest) > left != budget:
+                break
             tokens = min(job.prefill, left, longest)
             if needs(job.prefill if whole else tokens, size) > total - used:
                 break

@@ -46,7 +46,8 @@ def show(found: dict[str, Any], console: Console) -> None:
 def _overview(found: dict[str, Any]) -> dict[str, str]:
     rows = {
         "format": found["format"] + (": drawn from its windows, with seed 1" if found["drawn"] else ""),
-        "requests": f"{found['requests']:,}",
+        "requests": f"{found['requests']:,}"
+        + ("" if found["whole"] else ", and more: the first are looked at"),
     }
     if not found["timed"]:
         return rows | {"times": "none: it needs a `rate`"}

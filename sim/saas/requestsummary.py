@@ -18,6 +18,9 @@ from sim.saas.jobtraces.source import head
 #: Formats of traces of requests, as the command line names them.
 FORMATS = ("azure-llm", "burstgpt", "vidur", "mooncake", "llmservingsim", "csv", "servegen")
 
+#: Requests that `inspect` looks at: a client of ServeGen may have hundreds of millions.
+MOST = 5_000_000
+
 #: Quantiles told, in percent.
 PERCENTS = (1, 10, 25, 50, 75, 90, 95, 99)
 
@@ -60,21 +63,26 @@ def blocks(
 
 
 def inspect(path: str | Path, form: str, seed: int = 1) -> dict[str, Any]:
-    """Read a whole trace and say what is in it, as plain data.
+    """Read a trace, up to `MOST` requests, and say what is in it, as plain data.
 
     Raises:
         ScenarioError: the file is wrong.
     """
+    count, whole = 0, True
     times: list[Floats] = []
     columns: dict[str, list[Any]] = {}
     for block in blocks(path, form, seed):
+        if count >= MOST:
+            whole = False
+            break
+        count += len(block.times)
         times.append(block.times)
         for name, values in block.columns.items():
             if values.dtype != object:
                 columns.setdefault(name, []).append(values)
     if not times:
         raise ScenarioError([Fault(str(path), 0, 0, "", "holds no requests")])
-    timed = form == "servegen" or traces.scan(path, form).timed  # type: ignore[arg-type]
+    timed = traces.timed(head(Path(path)), form)
     moments = np.concatenate(times)
     gaps = np.diff(moments)
     span = float(moments[-1] - moments[0])
@@ -84,6 +92,7 @@ def inspect(path: str | Path, form: str, seed: int = 1) -> dict[str, Any]:
         "format": form,
         "drawn": form == "servegen",
         "requests": len(moments),
+        "whole": whole,
         "timed": timed,
         "span_s": span if timed else None,
         "per_second": (len(moments) - 1) / span if timed and span else None,

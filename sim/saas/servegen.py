@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from math import gamma, isfinite
+from math import ceil, gamma, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ from sim.saas.jobtraces.source import opened
 
 #: Faults after which a file is given up; windows and bytes of a client at most.
 MANY, WINDOWS, BYTES = 20, 1_000_000, 64_000_000
+
+#: Requests drawn at once, in the mean.
+AT_ONCE = 200_000
 
 _PROMPT = ("input_tokens", "text_tokens", "image_tokens", "audio_tokens", "video_tokens")
 _FAMILIES = ("", "Gamma", "Weibull")
@@ -131,7 +134,7 @@ def clients(path: str | Path, folder: bool = False) -> list[Client]:
 def requests(
     known: Sequence[Client], rng: np.random.Generator, start: float, end: float, factor: float = 1.0
 ) -> Iterator[Block]:
-    """The requests of clients in a part of their time, a block a window.
+    """The requests of clients in a part of their time, a block a window or a part of one.
 
     Each client has a stream of its own, by its name: another client changes nothing for it.
 
@@ -146,29 +149,29 @@ def requests(
     streams = [_stream(root, client.name) for client in known]
     left = [float(_gaps(client, 0, stream, 1)[0]) for client, stream in zip(known, streams, strict=True)]
     moments = np.unique(np.concatenate([client.starts for client in known]))
-    for begin in moments[(moments + known[0].step > start) & (moments < end)].tolist():
-        times, prompts, answers = [], [], []
-        for place, (client, stream) in enumerate(zip(known, streams, strict=True)):
+    step = known[0].step
+    for begin in moments[(moments + step > start) & (moments < end)].tolist():
+        here = []
+        for place, client in enumerate(known):
             window = int(np.searchsorted(client.starts, begin))
-            if window == len(client.starts) or client.starts[window] != begin:
-                continue
-            pace = float(client.rates[window]) * factor
-            ticks, left[place] = _ticks(client, window, stream, left[place], pace * client.step)
-            if len(ticks):
-                at = begin + ticks / pace
-                times.append(at)
-                prompt, answer = _lengths(client, stream, at)
-                prompts.append(prompt)
-                answers.append(answer)
-        if not times:
-            continue
-        joined = np.concatenate(times)
-        order = np.argsort(joined, kind="stable")
-        columns: Columns = {
-            "tokens_in": np.concatenate(prompts)[order],
-            "tokens_out": np.concatenate(answers)[order],
-        }
-        yield Block(joined[order], columns)
+            if window < len(client.starts) and client.starts[window] == begin:
+                here.append((place, client, window, float(client.rates[window]) * factor))
+        # A window with very many requests is drawn in parts.
+        parts = ceil(sum(pace for *_, pace in here) * step / AT_ONCE) or 1
+        for part in range(parts):
+            first = begin + part * (step / parts)
+            drawn = []
+            for place, client, window, pace in here:
+                stream = streams[place]
+                ticks, left[place] = _ticks(client, window, stream, left[place], pace * (step / parts))
+                if len(ticks):
+                    at = first + ticks / pace
+                    drawn.append((at, *_lengths(client, stream, at)))
+            if drawn:
+                times, prompts, answers = (np.concatenate(column) for column in zip(*drawn, strict=True))
+                order = np.argsort(times, kind="stable")
+                columns: Columns = {"tokens_in": prompts[order], "tokens_out": answers[order]}
+                yield Block(times[order], columns)
 
 
 def rate(known: Sequence[Client], times: Floats) -> Floats:

@@ -390,6 +390,12 @@ def told(text: str) -> str | None:
     return None
 
 
+def timed(text: str, form: str) -> bool:
+    """Whether the rows of a trace of a format that begins with this text have times of their own."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return form != "vidur" or _FORMS["vidur"].time in [name.strip() for name in first.split(",")]
+
+
 def _expected(form: str) -> str:
     every = _FORMS | _LINES
     if form in every and form != "csv":

@@ -7,7 +7,7 @@ from math import inf
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Le
 
 from sim.registry import policy
 from sim.saas import retiming, servegen
@@ -36,7 +36,7 @@ class ServeGen:
     folder: bool = False
     start: Seconds = 0.0
     length: PositiveSeconds | None = None
-    factor: Annotated[float, Gt(0)] | None = None
+    factor: Annotated[float, Gt(0), Le(1e6)] | None = None
     mean: Annotated[PerSecond, Gt(0)] | None = None
     repeat: bool = False
 

@@ -16,7 +16,7 @@ from sim import catalog
 from sim.cli.main import main
 from sim.errors import ScenarioError
 from sim.kernel.streams import RandomStreams
-from sim.saas import retiming, traces
+from sim.saas import requestsummary, retiming, traces
 from sim.saas.blocks import Block
 from sim.saas.policies.lengths import PresetLengths
 from sim.saas.policies.recorded import Trace
@@ -166,6 +166,17 @@ def test_the_command_tells_what_is_in_a_trace_of_requests(tmp_path, capsys):
     assert found["columns"]["tokens_in"]["mean"] == pytest.approx((472 + 1087 + 10) / 3)
     assert main(["trace", "inspect", str(path)]) == 0
     assert "prompt tokens" in capsys.readouterr().out
+
+
+def test_only_so_many_requests_are_looked_at(tmp_path, monkeypatch):
+    path = tmp_path / "many.csv"
+    path.write_text("time_s\n" + "".join(f"{second}\n" for second in range(40_000)))
+    monkeypatch.setattr(requestsummary, "MOST", 20_000)
+    found = requestsummary.inspect(path, "csv")
+    assert (found["whole"], found["requests"]) == (False, 2 * traces.CHUNK)
+    lengths = tmp_path / "lengths.csv"
+    lengths.write_text("num_prefill_tokens,num_decode_tokens\n1,2\n3,4\n")
+    assert requestsummary.inspect(lengths, "vidur")["timed"] is False
 
 
 @pytest.mark.parametrize("name", FILES)

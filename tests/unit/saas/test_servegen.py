@@ -102,6 +102,18 @@ def test_another_client_changes_nothing_for_the_first(tmp_path):
     assert len(together) > len(alone)
 
 
+def test_a_window_with_very_many_requests_is_drawn_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(servegen, "AT_ONCE", 100)
+    path = client(tmp_path)
+    blocks = list(ServeGen(str(path)).blocks(RandomStreams(1).stream("x"), 1, 1e9))
+    assert max(len(block.times) for block in blocks) < 400
+    times = np.concatenate([block.times for block in blocks])
+    assert (np.diff(times) >= 0).all()
+    counts = np.histogram(times, [0, 600, 1200, 1800, 2400])[0]
+    assert counts == pytest.approx([1200, 0, 3000, 600], rel=0.15)
+    assert times[-1] < 2400
+
+
 def test_prompts_of_multimodal_clients_are_the_sum_of_their_parts(tmp_path):
     one = {
         "text_tokens": "{10: 1.0}",

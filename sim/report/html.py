@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from urllib.parse import quote
 
 from sim.report.view import View
 
@@ -17,5 +17,6 @@ def page(view: View) -> str:
         trim_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["b64"] = lambda text: base64.b64encode(text.encode()).decode()
+    # A third shorter than base64 for tables, which are plain letters and digits.
+    environment.filters["quoted"] = lambda text: quote(text, safe=",;:/@!$()*+=?")
     return environment.get_template("report.html.j2").render(view=view)

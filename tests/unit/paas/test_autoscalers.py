@@ -244,3 +244,34 @@ def test_predictive_comes_down_when_all_wishes_of_the_window_agree():
 def test_predictive_needs_a_capacity():
     with pytest.raises(StratusError, match="capacity"):
         ask(predictive(7.0), seen(capacity=0.0))
+
+
+class Known:
+    """Foresees 10 calls/s, give or take five: errors of -5 to 5."""
+
+    asked = 0
+
+    def predict(self, rates, width, steps):
+        self.asked += 1
+        return Forecast(np.full(steps, 10.0), np.ones(steps), np.linspace(-5.0, 5.0, 101))
+
+
+@pytest.mark.parametrize(
+    ("quantile", "peak", "level", "high"), [(0.5, 10.0, 0.9, 14.0), (0.95, 14.5, 0.95, 14.5)]
+)
+def test_the_band_that_is_recorded_is_wide_even_where_the_median_decides(quantile, peak, level, high):
+    policy = Predictive(Known(), quantile=quantile)
+    ask(policy, seen())
+    assert policy.predicted == pytest.approx(peak)
+    assert policy.outlook.level == level
+    assert (policy.outlook.expected, policy.outlook.high) == pytest.approx((10.0, high))
+    assert policy.outlook.low == pytest.approx(20.0 - high)
+
+
+def test_a_forecast_is_asked_for_once_a_bin():
+    policy = Predictive(Known())
+    times = np.array([60.0, 120.0])
+    for now in (120.0, 135.0, 150.0):
+        ask(policy, seen(now, history=History(times[:2], np.ones(2), 60.0)))
+    # The horizon, two periods and a lead time of 30 s ahead, reaches a bin more from the second look on.
+    assert policy.forecaster.asked == 2

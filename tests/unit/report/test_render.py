@@ -3,6 +3,7 @@ import html.parser
 import io
 import itertools
 import json
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -53,6 +54,14 @@ def test_the_page_is_well_formed_and_small(page, folder):
     assert page.broken == []
     assert page.open == []
     assert (folder / "report.html").stat().st_size < 1_500_000
+
+
+def test_the_page_holds_the_data_of_its_charts(page, folder):
+    links = [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
+    held = [unquote(link.partition(",")[2]) for link in links if link.startswith("data:text/csv;")]
+    files = [path.read_text(encoding="utf-8") for path in sorted((folder / "plots").glob("*.csv"))]
+    assert held
+    assert set(held) <= set(files)
 
 
 def test_the_page_runs_and_loads_nothing(page):

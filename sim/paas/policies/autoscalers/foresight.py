@@ -10,6 +10,9 @@ import numpy as np
 from sim.paas.policies.autoscalers.base import Observation, Outlook
 from sim.paas.policies.forecasters import Forecaster
 
+#: Least quantile of the band that is recorded: that of the median would be a line.
+BAND = 0.9
+
 
 class Foresight(NamedTuple):
     """Largest rate at the quantile until then (calls/s), and what is foreseen of the last bin."""
@@ -47,16 +50,17 @@ def foresee(
     forecast = forecaster.predict(history.rates, history.width, steps)
     if forecast is None:
         return None
-    high, low = forecast.quantile(quantile), forecast.quantile(1.0 - quantile)
+    level = max(quantile, BAND)
+    low, high = forecast.quantile(1.0 - level), forecast.quantile(level)
     outlook = Outlook(
         _last(seen) + steps * history.width,
         history.width,
         float(forecast.mean[-1]),
         float(low[-1]),
         float(high[-1]),
-        quantile,
+        level,
     )
-    return Foresight(float(np.max(high)), outlook)
+    return Foresight(float(np.max(forecast.quantile(quantile))), outlook)
 
 
 def replicas(rate: float, capacity: float) -> int:

@@ -186,6 +186,19 @@ def test_replicas_on_one_node_have_a_connection_of_their_own():
     assert sequences(outcome)[0]["finish"] == pytest.approx(0.15 + 0.1 + 0.5)
 
 
+def test_a_replica_has_the_share_of_the_network_card_that_goes_with_its_accelerators():
+    """One accelerator of four, and 400 MB/s of the node: 100 MB take a second."""
+    outcome = simulate(
+        text(),
+        "infrastructure.instances.box.device=h100-sxm",
+        "infrastructure.instances.box.accelerators=4",
+        "infrastructure.instances.box.network=400MB/s",
+        *set_of("prompts", resources="{cpu: 1, accelerators: 1}", decode__bandwidth="null"),
+        *set_of("answers", resources="{cpu: 1, accelerators: 1}"),
+    )
+    assert sequences(outcome)[0]["finish"] == pytest.approx(0.15 + 1.0 + 0.5)
+
+
 def test_caches_cross_the_links_between_sites():
     """To another site over 50 MB/s: 2 s and 20 ms, and the link's traffic is on record."""
     scenario = text().replace(

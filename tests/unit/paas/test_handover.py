@@ -232,6 +232,54 @@ def test_each_side_has_replicas_for_its_own_load():
     assert {row["replica"] for row in sequences(outcome)} == {1, 2}
 
 
+def by_iterations(offers, step):
+    """When each (moment offered, further tokens) ends on a decode side with room for all and no way.
+
+    At each boundary who has its cache joins, and who came since the last one gets its blocks, so that its
+    cache is there a moment later: for the next boundary, or at once where nobody is served.
+    """
+    ends, running, fetched, waiting = {}, {}, [], sorted(offers.items(), key=lambda each: each[1])
+    now = 0.0
+    while running or fetched or waiting:
+        for number in fetched:
+            running[number] = offers[number][1]
+        fetched = []
+        while waiting and waiting[0][1][0] <= now:
+            fetched.append(waiting.pop(0)[0])
+        if running:
+            now += step
+            running = {number: left - 1 for number, left in running.items()}
+            ends |= {number: now for number, left in running.items() if not left}
+            running = {number: left for number, left in running.items() if left}
+        elif not fetched and waiting:
+            now = waiting[0][1][0]
+    return ends
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_prompts_queue_as_at_one_server_and_answers_step_together(seed):
+    """Prompts one at a time: Lindley's recursion. Answers in iterations of 51.37 ms: stepped one by one."""
+    outcome = simulate(
+        text(duration=60),
+        f"seed={seed}",
+        "applications.users.arrivals={process: poisson, rate: 6/s}",
+        "applications.users.tokens_in={dist: uniform, low: 1, high: 150}",
+        "applications.users.tokens_out={dist: uniform, low: 2, high: 40}",
+        *set_of("prompts", engine__max_sequences=1, engine__blocks=100_000),
+        *set_of("prompts", decode__bandwidth="1000000000TB/s"),
+        *set_of("answers", engine__max_sequences=1000, engine__blocks=100_000, engine__steps__base="51.37ms"),
+    )
+    found = sorted(rows(outcome, "sequences"), key=lambda row: row["enter"])
+    assert len(found) > 250
+    free, offers = 0.0, {}
+    for row in found:
+        free = max(free, row["enter"]) + 0.050 + 0.001 * row["prompt"]
+        assert row["first"] == pytest.approx(free, abs=1e-7)
+        offers[row["call"]] = (row["first"], row["output"] - 1)
+    ends = by_iterations(offers, 0.05137)
+    assert {row["call"]: row["finish"] for row in found} == pytest.approx(ends, abs=1e-6)
+
+
 # ---------------------------------------------------------------- what goes wrong
 
 

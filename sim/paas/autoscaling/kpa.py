@@ -7,7 +7,6 @@ pkg/reconciler/autoscaling/kpa/, read mid-2026; defaults from config/core/config
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -174,25 +173,6 @@ def resolve(
     else:
         total = container_concurrency if container_concurrency > 0 else 100.0
     return max(SMALLEST_TARGET, total * utilisation), total
-
-
-def window_average(buckets: Sequence[float], length: int) -> float:
-    """Mean over the last `length` seconds, or over those there are; six digits.
-
-    Args:
-        buckets: one value a second since the first record, oldest first; 0 where none was recorded.
-        length: of the window (s).
-    """
-    recent = buckets[-length:]
-    return round(math.fsum(recent) / len(recent), 6) if recent else 0.0
-
-
-def weighted_average(buckets: Sequence[float], length: int) -> float:
-    """The exponentially weighted variant: the newest second weighs most."""
-    weight = max(0.2, 1.0 - (1.0 - 0.9999) ** (1.0 / length))
-    recent = buckets[-length:]
-    total = math.fsum(value * weight * (1.0 - weight) ** age for age, value in enumerate(reversed(recent)))
-    return round(total, 6)
 
 
 def sample_size(pods: int) -> int:

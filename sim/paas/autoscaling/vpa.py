@@ -19,7 +19,7 @@ LEAST_WEIGHT = 0.1
 PEAK_WINDOW = 86400.0
 #: Least request of a pod: cores and bytes, split over its containers.
 LEAST_CPU = 0.025
-LEAST_MEMORY = 250e6
+LEAST_MEMORY = 250.0 * 2**20
 #: After an out-of-memory kill the sample is raised by the larger of both.
 OOM_STEP = 100.0 * 2**20
 OOM_FACTOR = 1.2

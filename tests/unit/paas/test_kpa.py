@@ -8,8 +8,6 @@ from sim.paas.autoscaling.kpa import (
     excess_burst,
     resolve,
     sample_size,
-    weighted_average,
-    window_average,
 )
 
 
@@ -137,20 +135,6 @@ def test_activators(ready, burst, expected):
 )
 def test_targets(given, expected):
     assert resolve(**given) == pytest.approx(expected)
-
-
-def test_window_averages():
-    assert window_average([], 6) == 0.0
-    assert window_average([4.0, 5.0], 6) == 4.5  # partial window: those there are
-    assert window_average([9.0, 1.0, 2.0, 3.0], 3) == 2.0
-    assert window_average([1.0, 0.0, 0.0], 6) == 0.333333
-    # The sum of a geometric series: 1 - 0.8^3 of a constant, with the smallest weight 0.2.
-    assert weighted_average([5.0] * 3, 60) == pytest.approx(5.0 * (1 - (1 - weight(60)) ** 3), abs=1e-6)
-    assert weighted_average([0.0, 10.0], 60) > weighted_average([10.0, 0.0], 60)
-
-
-def weight(n):
-    return max(0.2, 1 - 0.0001 ** (1 / n))
 
 
 @pytest.mark.parametrize(("pods", "sample"), [(0, 0), (1, 1), (3, 3), (10, 7), (100, 14), (1000, 16)])

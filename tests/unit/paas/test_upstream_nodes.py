@@ -10,7 +10,7 @@ import pytest
 
 from sim.paas.autoscaling.cluster_autoscaler import Backoff, NodeGroup
 from sim.paas.autoscaling.disruption import DisruptionBudget, Remaining
-from sim.paas.autoscaling.expanders import Expander, Option
+from sim.paas.autoscaling.expanders import Expander, Option, Pricing, by_priority, preferred_cores, unfitness
 from sim.paas.autoscaling.packing import Pod, Template, equivalence_groups, pack, share
 from sim.paas.autoscaling.scale_down import (
     Node,
@@ -22,7 +22,7 @@ from sim.paas.autoscaling.scale_down import (
     utilisation,
     verdicts,
 )
-from sim.paas.autoscaling.vpa import PEAK_WINDOW, Usage, doubt
+from sim.paas.autoscaling.vpa import PEAK_WINDOW, Usage, doubt, recommend
 from sim.paas.autoscaling.vpa_histogram import CPU_BUCKETS, MEMORY_BUCKETS, Buckets, DecayingHistogram
 
 # ---------------------------------------------------------------- estimator
@@ -97,6 +97,60 @@ def test_backoff():
         assert not three.blocks("id1", end)
     three.worked("id1")
     assert not three.blocks("id1", 180.0)
+
+
+SIZES = {5: [r".*t2\.micro.*"], 10: [r".*t2\.large.*", r".*t3\.large.*"], 50: [r".*m4\.4xlarge.*"]}
+ANY = {5: [".*"], 10: [r".t2\.large.*"]}
+
+
+@pytest.mark.parametrize(
+    ("priorities", "offered", "expected"),
+    [
+        (SIZES, "t2.large", "t2.large"),
+        (SIZES, "t2.large m4.4xlarge", "m4.4xlarge"),
+        (ANY, "t2.large t2.micro", "t2.large"),
+        (SIZES, "t2.large t3.large t2.micro", "t2.large t3.large"),
+        ({5: [r".*t\.micro.*"], 10: [r".*t\.large.*"]}, "t2.large t3.large", "t2.large t3.large"),
+        ({10: [r".*t2\.large.*"]}, "t2.large t3.large m4.4xlarge", "t2.large"),
+        (SIZES, "t2.large t3.large m4.4xlarge", "m4.4xlarge"),
+        ({}, "t2.large t3.large m4.4xlarge", "t2.large t3.large m4.4xlarge"),
+    ],
+)
+def test_priority_expander(priorities, offered, expected):
+    options = [Option(Template(f"my-asg.{name}", {}), 1, []) for name in offered.split()]
+    left = by_priority(options, priorities)
+    assert [each.group.name.removeprefix("my-asg.") for each in left] == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("prices", "cluster", "nodes", "pods", "expected"),
+    [
+        ((20, 200), 3, (2, 1), (2, 2), "ng1"),  # two cores preferred: both unfit alike
+        ((50, 200), 7, (2, 1), (2, 2), "ng2"),  # dearer, but of the preferred size
+        ((20, 200), 7, (80, 40), (2, 2), "ng1"),  # many nodes: the size counts little
+        ((200, 100), 3, (2, 1), (2, 2), "ng2"),
+        ((200, 200), 3, (2, 1), (1, 2), "ng2"),  # takes both pods
+        ((200, 200, 200), 3, (2, 1, 1), (1, 2, 2), "ng2"),  # the third does not exist yet
+        ((200, 200, 90), 3, (2, 1, 1), (1, 2, 2), "ng3"),
+    ],
+)
+def test_price_expander(prices, cluster, nodes, pods, expected):
+    price = {"p1": 20.0, "p2": 10.0, "stabiliser": 10.0}
+    wished = [Pod("p1", {"cpu": 1.0}), Pod("p2", {"cpu": 0.5})]
+    options = [
+        Option(
+            Template(f"ng{at + 1}", {"cpu": cores}, float(prices[at])), nodes[at], wished[: pods[at]], at < 2
+        )
+        for at, cores in zip(range(len(prices)), (1.0, 4.0, 4.0), strict=False)
+    ]
+    chosen = Expander(("price",), pricing=Pricing(lambda pod: price[pod.name], cluster))
+    assert chosen.best(options, lambda _: 0).group.name == expected
+
+
+@pytest.mark.parametrize(("cores", "factor"), [(1.0, 2.0), (2.0, 1.0), (4.0, 2.0)])
+def test_preferred_size(cores, factor):
+    assert preferred_cores(3) == 2.0
+    assert unfitness(Option(Template("n", {"cpu": cores}), 1, []), 3) == factor
 
 
 # ---------------------------------------------------------------- scale down
@@ -502,3 +556,14 @@ def test_out_of_memory_too_late_in_a_new_window_and_capped():
     capped = Usage()
     capped.add_oom(1000 * MB, 0.0, most=1000 * MB)
     assert peaks(capped) == bucket(1000 * MB)
+
+
+@pytest.mark.parametrize("containers", [1, 2])
+def test_least_request_of_a_pod(containers):
+    usage = Usage()
+    usage.add_cpu(0.001, 0.1, 0.0)
+    usage.add_memory(1e6, 0.0)
+    # Ten megabytes, the first bucket of the histogram, are below the least request.
+    cpu, memory = recommend(usage, containers)
+    assert cpu.target == pytest.approx(0.025 / containers)
+    assert memory.target == 262144000 / containers  # MiB, though the option is called "mb"

@@ -196,6 +196,26 @@ def test_burstgpt_with_sessions(tmp_path):
     assert [(row["prompt"], row["cached"]) for row in found] == [(100, 0), (200, 160), (300, 0), (300, 0)]
 
 
+def test_mooncake_in_a_scenario(tmp_path):
+    """The second prompt shares two hashes of three, 1,024 tokens; the third all, 68 whole blocks of 16."""
+    file = tmp_path / "trace.jsonl"
+    file.write_text(
+        '{"timestamp": 0, "input_length": 1100, "output_length": 9, "hash_ids": [0, 1, 2]}\n'
+        '{"timestamp": 9000, "input_length": 1300, "output_length": 9, "hash_ids": [0, 1, 3]}\n'
+        '{"timestamp": 18000, "input_length": 1100, "output_length": 9, "hash_ids": [0, 1, 2]}\n'
+        '{"timestamp": 27000, "input_length": 1100, "output_length": 9, "hash_ids": [4, 5, 6]}\n'
+    )
+    sets = (f"applications.chat.arrivals={{process: trace, file: {file}}}", "applications.chat.sessions=null")
+    assert [row["cached"] for row in told(*sets, "applications.chat.shared_prompt=0")] == [0, 1024, 1088, 0]
+    # With a beginning of 160 tokens shared by all: ten blocks more, for the last one too.
+    assert [row["cached"] for row in told(*sets, "applications.chat.shared_prompt=160")] == [
+        0,
+        1184,
+        1248,
+        160,
+    ]
+
+
 DATA = os.environ.get("STRATUS_DATA")
 
 

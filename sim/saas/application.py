@@ -20,6 +20,7 @@ from sim.iaas.resources import InvariantError
 from sim.kernel.context import Context
 from sim.kernel.distributions import Distribution, constant_or
 from sim.paas.calls import Call
+from sim.paas.llm.prefix import Content
 from sim.paas.service import Service
 from sim.registry import fresh
 from sim.saas.blocks import ArrivalProcess
@@ -27,7 +28,7 @@ from sim.saas.callgraph import CallGraph, CallSpec, Stage
 from sim.saas.client import Behaviour, Client
 from sim.saas.draws import Draws, Source
 from sim.saas.requests import Request
-from sim.saas.sessions import Content, Sessions, Turns
+from sim.saas.sessions import Sessions, Turns
 from sim.saas.slo import SLO
 from sim.tables import COMPLETED, FAILED, IN_FLIGHT, REJECTED, TIMEOUT
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from sim.kernel.distributions import Constant, Distribution
 from sim.kernel.streams import RandomStreams
+from sim.paas.llm.prefix import Content
 from sim.saas.blocks import ArrivalProcess, Block, Floats
 from sim.saas.callgraph import CallGraph
-from sim.saas.sessions import MOST_TURNS, Content, Sessions, Turns, contents
+from sim.saas.sessions import MOST_TURNS, Sessions, Turns, contents
 
 
 class Draws:

@@ -9,8 +9,8 @@ from sim.tables import IN_FLIGHT
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from sim.paas.llm.prefix import Content
     from sim.saas.draws import Draws
-    from sim.saas.sessions import Content
 
 
 class Request:

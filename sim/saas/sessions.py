@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sim.kernel.distribution import Distribution
+from sim.paas.llm.prefix import Content
 from sim.saas.blocks import Columns
-
-Ints: TypeAlias = npt.NDArray[np.int64]
-
-#: What the tokens of a prompt are (`sim.paas.llm.Content`).
-Content: TypeAlias = tuple[tuple[Hashable, float], ...]
 
 #: Turns of a session at most, whatever is drawn.
 MOST_TURNS = 100
@@ -52,8 +48,8 @@ class Turns:
 
     __slots__ = ("count", "more", "session", "thinks")
 
-    def __init__(self, turns: Ints, thinks: list[float]) -> None:
-        self.session: Ints = np.repeat(np.arange(len(turns)), turns)
+    def __init__(self, turns: npt.NDArray[np.int64], thinks: list[float]) -> None:
+        self.session = np.repeat(np.arange(len(turns)), turns)
         begins = np.cumsum(turns) - turns
         count = np.zeros(len(self.session), dtype=np.int64)
         count[begins] = turns

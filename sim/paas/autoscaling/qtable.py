@@ -32,7 +32,7 @@ class QTable:
         self._discount = discount
 
     def best(self, state: int, otherwise: int) -> int:
-        """The action of the highest value; the first of equals, `otherwise` in a state never met."""
+        """The action of the highest value; `otherwise` among equals and in a state never met."""
         return preferred(self.values[state], self.visits[state] > 0, otherwise, self.caution)
 
     def chosen(self, state: int, otherwise: int, explore: float, draw: float) -> int:
@@ -61,7 +61,7 @@ def preferred(values: Floats, tried: npt.NDArray[np.bool_], otherwise: int, caut
     if not tried.any():
         return otherwise
     best = int(np.argmax(np.where(tried, values, -np.inf)))
-    return otherwise if tried[otherwise] and values[best] < values[otherwise] + caution else best
+    return otherwise if tried[otherwise] and values[best] <= values[otherwise] + caution else best
 
 
 def cell(values: Floats, edges: tuple[tuple[float, ...], ...]) -> int:

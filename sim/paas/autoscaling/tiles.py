@@ -66,7 +66,7 @@ class LinearQ:
         self._discount = discount
 
     def best(self, state: npt.NDArray[np.int64], otherwise: int) -> int:
-        """The action of the highest value among those tried here; the first of equals, else `otherwise`."""
+        """The action of the highest value among those tried; `otherwise` among equals and without any."""
         tried: npt.NDArray[np.bool_] = np.any(self.visits[state], axis=0)
         return preferred(self.values[state].sum(axis=0), tried, otherwise, self.caution)
 

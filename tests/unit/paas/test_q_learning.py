@@ -143,6 +143,8 @@ def test_caution_keeps_what_needs_no_reason(memory):
     assert [memory.best(state, otherwise) for otherwise in (0, 1, 2)] == [0, 1, 1]
     memory.caution = 0.4
     assert memory.best(state, 0) == 1
+    memory.caution, memory.values[5], memory.visits[5] = 0.0, 0.0, 1
+    assert [memory.best(state, otherwise) for otherwise in (0, 1, 2)] == [0, 1, 2]
 
 
 def test_cells_number_the_whole_grid_once():

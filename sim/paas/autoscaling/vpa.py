@@ -155,11 +155,14 @@ def should_evict(
         request: its present request of the resource.
         wished: the recommendation.
         age: seconds since its start.
-        quick_oom: whether it was killed for want of memory within ten minutes of its start.
+        quick_oom: whether it was killed for want of memory within ten minutes of its start, and so is
+            evicted for any other request.
         least_age: seconds before a request within bounds may be changed.
         least_change: share of the request by which target and request must differ then.
     """
-    if quick_oom or request < wished.lower or request > wished.upper:
-        return True
     change = abs(wished.target - request) / request if request > 0 else inf
+    if quick_oom:
+        return change > 0.0
+    if request < wished.lower or request > wished.upper:
+        return True
     return age >= least_age and change >= least_change

@@ -1,7 +1,8 @@
 """Inputs and outcomes of the tests of the cluster autoscaler and the VPA, as tables.
 
 Source of the cases: kubernetes/autoscaler cluster-autoscaler/{estimator,expander,utils/backoff} and
-core/scaledown/{eligibility,budgets,pdb,unneeded}, vertical-pod-autoscaler/pkg/recommender/{logic,model,util}.
+core/scaledown/{eligibility,budgets,pdb,unneeded}, vertical-pod-autoscaler/pkg/recommender/{logic,model,util}
+and pkg/updater/priority.
 """
 
 from math import inf
@@ -22,7 +23,7 @@ from sim.paas.autoscaling.scale_down import (
     utilisation,
     verdicts,
 )
-from sim.paas.autoscaling.vpa import PEAK_WINDOW, Usage, doubt, recommend
+from sim.paas.autoscaling.vpa import PEAK_WINDOW, Range, Usage, doubt, recommend, should_evict
 from sim.paas.autoscaling.vpa_histogram import CPU_BUCKETS, MEMORY_BUCKETS, Buckets, DecayingHistogram
 
 # ---------------------------------------------------------------- estimator
@@ -567,3 +568,24 @@ def test_least_request_of_a_pod(containers):
     cpu, memory = recommend(usage, containers)
     assert cpu.target == pytest.approx(0.025 / containers)
     assert memory.target == 262144000 / containers  # MiB, though the option is called "mb"
+
+
+@pytest.mark.parametrize(
+    ("request_", "hours", "least_change", "oom", "evicted"),
+    [
+        (4.0, 24, 0.1, False, True),
+        (5.0, 24, 0.1, False, False),  # as it should be
+        (4.0, 13, 0.5, False, False),  # a quarter off
+        (1.0, 13, 0.5, False, True),
+        (8.0, 13, 0.5, False, True),  # out of range
+        (4.0, 11, 0.5, False, False),
+        (1.0, 11, 0.5, False, False),  # within the range, but young
+        (10.0, 11, 0.5, False, True),
+        (4.0, 11, 0.5, True, True),
+        (5.0, 11, 0.1, True, False),  # nothing would change
+    ],
+)
+def test_vpa_evictions(request_, hours, least_change, oom, evicted):
+    wished = Range(1.0, 5.0, 6.0)
+    got = should_evict(request_, wished, hours * 3600.0, quick_oom=oom, least_change=least_change)
+    assert got is evicted

@@ -1,6 +1,7 @@
 """Inputs and outcomes of the tests of Knative Serving, KEDA and Ray Serve, as tables.
 
-Source of the cases: knative/serving pkg/autoscaler/scaling/autoscaler_test.go; kedacore/keda
+Source of the cases: knative/serving pkg/autoscaler/scaling/autoscaler_test.go and
+pkg/reconciler/autoscaling/kpa/scaler_test.go; kedacore/keda
 pkg/scaling/executor/{scale_jobs,scale_scaledobjects}_test.go, pkg/scaling/scaledjob and pkg/fallback/
 fallback_test.go; ray python/ray/serve/tests/unit/test_autoscaling_policy.py.
 """
@@ -11,7 +12,7 @@ import pytest
 
 from sim.paas.autoscaling.keda import Executor, Fallback, ScaledObject
 from sim.paas.autoscaling.keda_jobs import Measured, ScaledJob, effective_max, jobs_to_start, together
-from sim.paas.autoscaling.kpa import Autoscaler, Decider, activators
+from sim.paas.autoscaling.kpa import Autoscaler, Decider, ZeroScaler, activators
 from sim.paas.autoscaling.ray_serve import Autoscaler as RayScaler
 from sim.paas.autoscaling.ray_serve import AutoscalingConfig, Delay, desired, smoothed
 
@@ -141,6 +142,35 @@ def test_knative_activators(pods, target, burst):
 
 
 CUSTOM = {"strategy": "custom", "deduction": 1, "running_share": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("state", "wish", "current", "proxied", "pods"),
+    [
+        ({"active_since": 41.0}, 0, 1, 0.0, 1),  # a second short of the stable window
+        ({"active_since": 81.0, "stable_window": 20.0}, 0, 1, 0.0, 1),
+        ({"active_since": 41.0}, 0, 10, 0.0, 1),
+        ({"active_since": 40.0}, 0, 1, 0.0, 1),  # now inactive, but the pod stays for the grace period
+        ({"inactive_since": 70.0}, 0, 1, 0.0, 0),
+        ({"inactive_since": 71.0}, 0, 1, 0.0, 1),
+        ({"inactive_since": 71.0}, 0, 1, 29.0, 1),
+        ({"inactive_since": 71.0}, 0, 1, 30.0, 0),  # the activator has been in the path for longer
+        ({"inactive_since": 71.0, "minimum": 2}, 0, 10, 0.0, 2),
+        ({"inactive_since": 70.0, "minimum": 2}, 0, 10, 0.0, 2),
+        ({}, 10, 1, 0.0, 10),
+        ({"maximum": 8}, 10, 1, 0.0, 8),
+        ({"inactive_since": 85.0}, 10, 1, 0.0, 10),
+        ({"inactive_since": 100.0}, -1, 0, 0.0, 0),  # no metrics
+        ({}, 1, 0, 0.0, 1),
+        ({}, 10, 0, 0.0, 10),
+        ({"active_since": 100.0}, -1, 12, 0.0, 12),
+        ({"active_since": 100.0, "enabled": False}, 0, 10, 0.0, 1),
+        ({"active_since": 100.0, "enabled": False, "minimum": 2}, 0, 10, 0.0, 2),
+        ({"active_since": 100.0, "enabled": False}, -1, 10, 0.0, 10),
+    ],
+)
+def test_knative_to_zero_and_back(state, wish, current, proxied, pods):
+    assert ZeroScaler(reached=True, **state).apply(wish, current, current, 100.0, proxied) == pods
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,8 @@ def test_out_of_memory(request_, peak, sample):
         (1.5, 43199.0, False, False),
         (1.5, 43200.0, False, True),
         (1.9, 1e6, False, False),  # 5 % off
-        (2.0, 0.0, True, True),
+        (1.9, 0.0, True, True),
+        (2.0, 0.0, True, False),  # nothing would change
     ],
 )
 def test_eviction(request_, age, oom, evicts):

@@ -64,13 +64,13 @@ def test_predictive_with_true_forecasts_is_the_oracle(more):
 
 def test_true_forecasts_have_no_error():
     _, truth = run(Oracle(bin=WIDTH))
-    outcome, _ = run(Predictive(Truth(truth), bin=WIDTH, period=5.0, quantile=0.8))
+    outcome, _ = run(Predictive(Truth(truth), bin=WIDTH, period=5.0, quantile=0.95))
     found = measure(outcome)
     assert found["services.station.forecast.mape"] == pytest.approx(0.0, abs=1e-12)
     assert found["services.station.forecast.pinball"] == pytest.approx(0.0, abs=1e-12)
     row = rows(outcome, "scaling")[20]
     # At 105 s, with a lead time of 0 and two periods of 5 s: the bin that ends at 120 s.
-    assert (row["time"], row["due"], row["bin"], row["level"]) == (105.0, 120.0, WIDTH, 0.8)
+    assert (row["time"], row["due"], row["bin"], row["level"]) == (105.0, 120.0, WIDTH, 0.95)
     assert row["expected"] == row["low"] == row["high"] == truth[11]
 
 

@@ -163,15 +163,22 @@ def mean(times: Floats, values: Floats, start: float, end: float) -> float:
 def bin_means(times: Floats, values: Floats, edges: ArrayLike) -> Floats:
     """Time averages between neighbouring `edges`, which must rise strictly."""
     edges = np.asarray(edges, dtype=np.float64)
-    widths = np.diff(edges)
-    if len(edges) < 2 or not np.all(widths > 0):
+    widths = edges[1:] - edges[:-1]
+    if len(edges) < 2 or not (widths > 0).all():
         raise ValueError("edges must be two or more rising times")
     if len(times) == 0:
         return np.zeros(len(widths))
-    inside = times[(times > edges[0]) & (times < edges[-1])]
-    cuts = np.union1d(edges, inside)
-    areas = _at(times, values, cuts[:-1]) * np.diff(cuts)
-    areas_per_bin = np.add.reduceat(areas, np.searchsorted(cuts, edges[:-1]))
+    first, last = times.searchsorted(edges[0], "right"), times.searchsorted(edges[-1], "left")
+    if first >= last:
+        # Multiplied and divided as below, so that the bits are the same.
+        return np.asarray(_at(times, values, edges[:-1]) * widths / widths, dtype=np.float64)
+    cuts = np.concatenate((edges, times[first:last]))
+    cuts.sort()
+    keep = np.ones(len(cuts), dtype=bool)
+    np.not_equal(cuts[1:], cuts[:-1], out=keep[1:])
+    cuts = cuts[keep]
+    areas = _at(times, values, cuts[:-1]) * (cuts[1:] - cuts[:-1])
+    areas_per_bin = np.add.reduceat(areas, cuts.searchsorted(edges[:-1]))
     return np.asarray(areas_per_bin / widths, dtype=np.float64)
 
 
@@ -194,5 +201,5 @@ def quantile_over_time(times: Floats, values: Floats, q: float, start: float, en
 
 def _at(times: Floats, values: Floats, when: Floats) -> Floats:
     """The step function at rising moments."""
-    index = np.searchsorted(times, when, side="right") - 1
+    index = times.searchsorted(when, "right") - 1
     return np.where(index >= 0, values[np.maximum(index, 0)], 0.0) if len(times) else np.zeros(len(when))

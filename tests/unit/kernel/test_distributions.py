@@ -1,4 +1,5 @@
 import copy
+import importlib
 import itertools
 import math
 
@@ -193,6 +194,7 @@ def test_wrong_parameters_are_refused_with_help(make, says):
 
 
 def test_every_distribution_is_registered_copies_and_says_which_fields_carry_the_dimension():
+    importlib.import_module("sim.saas.policies.lengths")  # the one that lives elsewhere
     marked = {name: value_fields(cls) for name, cls in registry.classes("distribution")}
     assert marked == {
         "choice": ["values"],

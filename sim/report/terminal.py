@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_TONES = {"good": "green", "bad": "red", "": "dim"}
-
 
 def show(folder: Path, console: Console) -> None:
     """Print the answer and the table of a results folder.
@@ -37,7 +35,7 @@ def show(folder: Path, console: Console) -> None:
         console.print(Text(f"  ! {warning}", style="yellow"))
     console.print()
     if shown.choice is not None:
-        console.print(_table(shown.choice))
+        console.print(_choice(shown.choice))
         return
     for block in shown.tables:
         console.print(_by_arm(block, console.width))
@@ -66,30 +64,33 @@ def _by_arm(block: Block, width: int) -> Table:
     return table
 
 
-def _table(block: Block) -> Table:
+def _choice(block: Block) -> Table:
+    """The deciding metric along the axes: who is chosen, and who is out because of the conditions."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    out = any(cell.tone == "bad" for row in block.rows for cell in row.cells)
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=block.title or None,
+        title=block.title,
         title_justify="left",
         title_style="bold",
+        caption="✓ chosen" + ("   ✗ ruled out: why, in the report" if out else ""),
+        caption_justify="left",
         pad_edge=False,
     )
-    table.add_column(block.corner, style="dim", max_width=34)
+    table.add_column(block.corner, style="dim", no_wrap=True, max_width=34)
     for head in block.heads:
-        table.add_column(Text(head.text), justify="right")
+        table.add_column(Text(f"{head.text} "), justify="right", no_wrap=True)
     for row in block.rows:
-        table.add_row(Text(row.label), *(_cell(cell) for cell in row.cells))
+        table.add_row(Text(row.label), *(_marked(cell) for cell in row.cells))
     return table
 
 
-def _cell(cell: Figure) -> Text:
+def _marked(cell: Figure) -> Text:
     from rich.text import Text
 
-    text = Text(cell.text, style="bold" if cell.best else "")
-    if cell.difference:
-        text.append(f"\n{cell.difference}", style=_TONES[cell.tone])
-    return text
+    mark = "✓" if cell.best else "✗" if cell.tone == "bad" else " "
+    style = "bold green" if cell.best else "red" if cell.tone == "bad" else ""
+    return Text(f"{cell.text}{mark}", style=style)

@@ -156,7 +156,13 @@ def _choice(summary: Json) -> Block | None:
     if not found or len(found["decisions"]) < 2:
         return None
     metric = lookup(found["metric"])
-    points = [_point(decision["point"], summary["axis_names"]) for decision in found["decisions"]]
+    names = summary["axis_names"]
+    axis = next(iter(names.values())) if len(names) == 1 else ""
+    # With one axis its name stands once, above or beside the values.
+    points = [
+        _plain(next(iter(decision["point"].values()))) if axis else _point(decision["point"], names)
+        for decision in found["decisions"]
+    ]
     arms = list(summary["arms"])
     cells = []
     for decision in found["decisions"]:
@@ -165,13 +171,13 @@ def _choice(summary: Json) -> Block | None:
         cells.append(
             [_candidate(by_arm[arm], metric, arm == winner) if arm in by_arm else Figure("–") for arm in arms]
         )
-    title = f"{metric.label[0].upper()}{metric.label[1:]}, by arm"
+    title = f"{metric.label[0].upper()}{metric.label[1:]}, by arm{f' and {axis}' if axis else ''}"
     if len(arms) > len(points):
         # Whatever there is more of goes down the page, which has more room than across.
         rows = [Row(arm, "", column) for arm, column in zip(arms, zip(*cells, strict=True), strict=True)]
         return Block(title, "", [Head(point) for point in points], rows)
     heads = [Head(arm, theme.colour(position)) for position, arm in enumerate(arms)]
-    return Block(title, "", heads, [Row(point, "", row) for point, row in zip(points, cells, strict=True)])
+    return Block(title, axis, heads, [Row(point, "", row) for point, row in zip(points, cells, strict=True)])
 
 
 def _candidate(each: Json, metric: Metric, wins: bool) -> Figure:

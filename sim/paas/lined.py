@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from math import inf, nextafter
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ class Place:
         self.line = None
 
 
-class LinedReplica(Replica):
+class LinedReplica(Replica, ABC):
     """What replicas with several lines have in common: calls come, wait, and leave unserved."""
 
     __slots__ = ("_again",)
@@ -43,13 +44,13 @@ class LinedReplica(Replica):
         #: The next moment at which the lines are looked at anyway.
         self._again = inf
 
+    @abstractmethod
     def lines(self) -> Iterable[FifoLine[Call]]:
         """All lines, in the order in which their calls are named."""
-        raise NotImplementedError
 
+    @abstractmethod
     def joins(self, call: Call, now: float) -> bool:
         """Let a call wait in its line (by `wait_in`), or refuse it; whether it waits."""
-        raise NotImplementedError
 
     def offer(self, call: Call, now: float) -> None:
         """Serve a call, let it wait, or reject it because its line is full."""

@@ -19,6 +19,7 @@ from sim.saas.jobtraces.formats import FormatName, Trace
 from sim.saas.jobtraces.ledger import OnBadRow
 from sim.saas.jobtraces.ordering import ordered
 from sim.saas.jobtraces.record import Job, Status, by_node
+from sim.saas.presetrate import PresetRate
 from sim.units import Fraction, PerSecond, PositiveSeconds, Seconds
 
 #: What of a trace can be left to the class of jobs.
@@ -145,7 +146,7 @@ class JobTrace:
 
 
 @policy("arrivals", "job-preset")
-class JobPreset:
+class JobPreset(PresetRate):
     """Training jobs drawn from a preset of the catalog: philly, helios, pai-v2020, acme-seren and others.
 
     Sizes, durations and the hours of the day follow the published figures of a real cluster, so that no
@@ -173,19 +174,3 @@ class JobPreset:
             work = np.asarray(block.columns["work"] * self.duration_scale, dtype=np.float64)
             columns: Columns = {**block.columns, "work": work}
             yield Block(block.times, columns)
-
-    @property
-    def mean(self) -> float:
-        """Jobs per second, averaged over the day."""
-        rate = catalog.preset(self.name).rate if self.rate is None else self.rate
-        if rate is None:
-            raise ValueError(f"preset {self.name!r} has no rate of its own: give one")
-        return rate
-
-    def expected(self, times: Floats, users: int) -> Floats:
-        """Expected jobs per second at each time."""
-        curve = catalog.preset(self.name).curve
-        if not curve or not users:
-            return level(self.mean if users else 0.0, times)
-        step = np.floor(np.asarray(times, dtype=float) / self.day % 1.0 * len(curve)).astype(np.int64)
-        return self.mean * np.array(curve)[step]

@@ -15,6 +15,7 @@ from sim.registry import policy
 from sim.saas import retiming, traces
 from sim.saas.blocks import Block, Columns, Floats, level, poisson, renewal, varying_poisson
 from sim.saas.policies.arrivals import modulated
+from sim.saas.presetrate import PresetRate
 from sim.units import Fraction, PerSecond, PositiveSeconds, Seconds
 
 
@@ -109,7 +110,7 @@ class Trace:
 
 
 @policy("arrivals", "preset")
-class Preset:
+class Preset(PresetRate):
     """Arrivals and token counts fitted to a published trace of the catalog (`stratus list presets`).
 
     A preset with a daily curve gives a Poisson process that follows it. Otherwise its dispersion
@@ -157,22 +158,6 @@ class Preset:
             rates, dwell = two_levels(mean, dispersion, self.swing)
             return modulated(rng, rates, dwell, until)
         return poisson(rng, mean, until)
-
-    @property
-    def mean(self) -> float:
-        """Requests per second of all users together, averaged over the preset's day."""
-        rate = catalog.preset(self.name).rate if self.rate is None else self.rate
-        if rate is None:
-            raise ValueError(f"preset {self.name!r} has no rate of its own: give one")
-        return rate
-
-    def expected(self, times: Floats, users: int) -> Floats:
-        """Expected arrivals per second of all users together at each time."""
-        curve = catalog.preset(self.name).curve
-        if not curve or not users:
-            return level(self.mean if users else 0.0, times)
-        step = np.floor(np.asarray(times, dtype=float) / self.day % 1.0 * len(curve)).astype(np.int64)
-        return self.mean * np.array(curve)[step]
 
 
 def two_levels(mean: float, dispersion: float, swing: float, window: float = 60.0) -> tuple[Floats, Floats]:
